@@ -1,0 +1,1 @@
+"""Operations as functions on tables of integers; compiled, and shared by the object interface and the batch interface."""
