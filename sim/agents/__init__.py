@@ -1,0 +1,1 @@
+"""Thin Mesa agents; their state lives in columns, their decisions are pure functions."""

@@ -1,0 +1,1 @@
+"""Static traffic: user equilibrium, system optimum, gaps and lower bounds."""

@@ -1,0 +1,1 @@
+"""Who travels from where to where: matrices, zones, gravity, travellers as columns."""

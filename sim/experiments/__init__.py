@@ -1,0 +1,1 @@
+"""Runs: a scenario becomes worlds, results, a run folder and a report."""

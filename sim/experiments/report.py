@@ -1,0 +1,264 @@
+"""A finished run as one HTML page that needs nothing else: no network, no script, no file beside it.
+
+Everything on the page comes from the files of the run folder, so that any old run can be reported again; the same folder gives
+the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from sim.errors import InputError
+from sim.experiments import report_charts as charts
+from sim.experiments import report_format as text
+from sim.experiments import report_maps as maps
+from sim.experiments import report_sections as sections
+from sim.experiments.record import LOCK, MANIFEST, REPORT, RecordedRun, add_file, read_run
+from sim.experiments.record_tables import GEOMETRY_COLUMN
+from sim.experiments.report_sections import OPTIMUM, SELFISH
+
+_TEMPLATE = "report.html.jinja"
+_SOURCE_COLOURS = {
+    "tag": "--source-1",
+    "file": "--source-2",
+    "class_default": "--source-3",
+    "override": "--source-4",
+    "none": "--line",
+}
+_HOW_SOLVED = {"solver": "iteration", "days": "day"}
+
+
+class _Missing(jinja2.StrictUndefined):
+    """A value the template asks for in vain; unlike jinja2's own it also says its name when it is formatted as a number."""
+
+    def __format__(self, specification: str) -> str:
+        return str(self)  # raises UndefinedError
+
+
+@dataclass(frozen=True)
+class MapFigure:
+    """A map with its legend: the pictures as data URIs by theme, the ramp by theme, and the texts at its ends."""
+
+    title: str
+    caption: str
+    uri: Mapping[maps.Theme, str]
+    ramp: Mapping[maps.Theme, str]
+    width_px: int
+    height_px: int
+    low: str
+    middle: str
+    high: str
+    scale_bar: maps.ScaleBar | None
+
+
+@dataclass(frozen=True)
+class ChartFigure:
+    """A chart with its legend: (name, CSS variable) of each world in it."""
+
+    title: str
+    caption: str
+    svg: Markup
+    legend: tuple[tuple[str, str], ...]
+
+
+def write_report(run_folder: Path) -> Path:
+    """Write report.html into a run folder from the other files in it, enter it in the manifest, and return its path.
+
+    Raises
+    ------
+    InputError
+        The folder is no run folder, or a file in it is missing or broken.
+    RunFailedError
+        The folder cannot be written to.
+    """
+    return add_file(run_folder, REPORT, report_html(read_run(run_folder)).encode("utf-8"))
+
+
+def report_html(run: RecordedRun) -> str:
+    """Return the page; parts whose world or table is absent are left out.
+
+    Raises
+    ------
+    InputError
+        A file of the run is missing or broken.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("sim.experiments", "templates"),
+        autoescape=True,
+        undefined=_Missing,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "whole": text.whole,
+        "percent": text.percent,
+        "duration": text.duration,
+        "size": text.size,
+        "words": _words,
+    }
+    try:
+        return environment.get_template(_TEMPLATE).render(_content(run))
+    except jinja2.UndefinedError as error:
+        raise InputError(f"lacks a key that the report needs: {error}", source=run.path / MANIFEST) from None
+
+
+def _content(run: RecordedRun) -> dict[str, Any]:
+    """Return everything that the template shows."""
+    links, geo_metadata = _links(run)
+    has_fixed_cost = bool(links) and bool((links["fixed_cost_s"] > 0).any())
+    # What is cheap and may refuse a broken file comes before the pictures.
+    headline, worlds = sections.headline(run, has_fixed_cost=has_fixed_cost), sections.world_rows(run)
+    times = sections.trip_times(run)
+    figures, map_remark = _maps(links, geo_metadata)
+    notes = [str(note) for note in run.manifest.get("notes", ())]
+    return {
+        "scenario": run.scenario,
+        "manifest": run.manifest,
+        "poa": run.poa,
+        "headline": headline,
+        "has_fixed_cost": has_fixed_cost,
+        "worlds": worlds,
+        "world_colours": charts.colour_variables(list(sections.worlds_of(run))),
+        "maps": figures,
+        "map_remark": map_remark,
+        "attributions": [note for note in notes if "©" in note],
+        "notes": notes,
+        "gains": None if times is None else sections.gains(times),
+        "same_time_s": sections.SAME_TIME_S,
+        "time_rows": [] if times is None else sections.time_rows(times),
+        "time_charts": [] if times is None else [*_change_charts(times), *_time_charts(times)],
+        "convergence_charts": list(_convergence_charts(run)),
+        "busiest": sections.busiest_links(links) if f"{SELFISH}_flow_vph" in links else [],
+        "source_colours": _SOURCE_COLOURS,
+        "provenance": sections.provenance_bars(links) if links else [],
+        "files": {name: entry for name, entry in run.manifest["files"].items() if name != REPORT},
+        "lock_text": (run.path / LOCK).read_text(encoding="utf-8"),
+        "manifest_name": MANIFEST,
+    }
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+def _links(run: RecordedRun) -> tuple[dict[str, Any], bytes | None]:
+    """Return the columns of link_performance as arrays, and its GeoParquet metadata; nothing where the run has no such table."""
+    if not run.has_table("link_performance"):
+        return {}, None
+    table = run.table("link_performance")
+    return {name: table[name].to_numpy() for name in table.column_names}, (table.schema.metadata or {}).get(b"geo")
+
+
+def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[MapFigure], str]:
+    """Return the maps, and a remark that says what the reader sees or why there is no map."""
+    worlds = [name.removesuffix("_flow_vph") for name in links if name.endswith("_flow_vph")]
+    if not worlds:
+        return [], "There is no map, because the run recorded no link flows."
+    shapes = maps.link_shapes(links, geo_metadata)
+    if shapes is None:
+        reason = (
+            "have no coordinates" if GEOMETRY_COLUMN in links else "come without coordinates and are too many to lay out by hand"
+        )
+        return [], f"There is no map: the links {reason}."
+    world = SELFISH if SELFISH in worlds else worlds[0]
+    load = maps.load_map(shapes, links, world)
+    figures = [
+        _map_figure(
+            load,
+            f"Load in the {world_text(world)} world",
+            "Colour: flow over capacity. Width: flow. Grey streets carry nobody.",
+            ("0", "flow / capacity", f"{maps.LOAD_LIMIT:g} and more"),
+        )
+    ]
+    if {SELFISH, OPTIMUM} <= set(worlds):
+        difference, limit_vph = maps.difference_map(shapes, links, SELFISH, OPTIMUM)
+        figures.append(
+            _map_figure(
+                difference,
+                "Selfish minus optimum",
+                "Purple streets carry more when everybody is selfish, green ones more in the optimum; grey ones hardly change.",
+                (f"{text.MINUS}{text.whole(limit_vph)} or less", "vehicles an hour", f"+{text.whole(limit_vph)} or more"),
+            )
+        )
+    return figures, "The network has no coordinates: this is a schematic, distances mean nothing." if shapes.schematic else ""
+
+
+def world_text(world: str) -> str:
+    """Return the name of a world inside a sentence."""
+    return world.replace("_", " ")
+
+
+def _map_figure(picture: maps.Picture, title: str, caption: str, ends: tuple[str, str, str]) -> MapFigure:
+    uri = {theme: "data:image/png;base64," + base64.b64encode(png).decode("ascii") for theme, png in picture.png.items()}
+    if picture.cropped:
+        caption += " Outlying streets lie outside the frame."
+    return MapFigure(title, caption, uri, picture.ramp, picture.width_px, picture.height_px, *ends, picture.scale_bar)
+
+
+def _legend(worlds: list[str]) -> tuple[tuple[str, str], ...]:
+    colours = charts.colour_variables(worlds)
+    return tuple((sections.world_name(world), colours[world]) for world in worlds)
+
+
+def _time_charts(times: sections.TripTimes) -> Iterator[ChartFigure]:
+    values = {SELFISH: times.selfish_s, OPTIMUM: times.optimum_s}
+    up_to_s = max(sections.weighted_quantile(column, times.weight, 0.995) for column in values.values())
+    if up_to_s <= 0:
+        return
+    beyond = float(times.weight[times.selfish_s > up_to_s].sum() / times.weight.sum())
+    caption = (
+        f"Not shown: {text.percent(beyond)} of the selfish trips, which take longer than {text.duration(up_to_s)}."
+        if beyond > 0
+        else ""
+    )
+    svg = charts.histogram_svg(
+        values, times.weight, up_to_s=up_to_s, description="Distribution of travel times in the selfish world and the optimum"
+    )
+    yield ChartFigure("Distribution of travel times", caption, Markup(svg), _legend(list(values)))
+
+
+def _change_charts(times: sections.TripTimes) -> Iterator[ChartFigure]:
+    change_s = times.optimum_s - times.selfish_s
+    limit_s = sections.weighted_quantile(np.abs(change_s), times.weight, 0.99)
+    if limit_s <= sections.SAME_TIME_S:
+        return
+    svg = charts.change_svg(
+        change_s, times.weight, limit_s=limit_s, description="Change of travel time from the selfish world to the optimum"
+    )
+    caption = (
+        "Optimum minus selfish, traveller by traveller. Larger changes (1 % of the trips) are counted in the outermost bars."
+    )
+    yield ChartFigure(
+        "Change of travel time",
+        caption,
+        Markup(svg),
+        (("Faster in the optimum", "--optimum"), ("Slower in the optimum", "--selfish")),
+    )
+
+
+def _convergence_charts(run: RecordedRun) -> Iterator[ChartFigure]:
+    if not run.has_table("convergence"):
+        return
+    table = run.table("convergence")
+    columns = {name: table[name].to_numpy() for name in ("world", "stage", "step", "relative_gap")}
+    titles = {
+        "solver": ("Solvers", "Continuous solutions."),
+        "days": ("Travellers", "Travellers who choose their routes day by day."),
+    }
+    for stage, (title, caption) in titles.items():
+        series = {}
+        for world in dict.fromkeys(columns["world"].tolist()):
+            rows = (columns["world"] == world) & (columns["stage"] == stage) & np.isfinite(columns["relative_gap"])
+            if rows.any():
+                series[world] = charts.Steps(columns["step"][rows].astype(np.float64), columns["relative_gap"][rows])
+        if series:
+            svg = charts.convergence_svg(series, x_label=_HOW_SOLVED[stage], description=f"Relative gap by {_HOW_SOLVED[stage]}")
+            yield ChartFigure(title, caption, Markup(svg), _legend(list(series)))

@@ -1,0 +1,185 @@
+"""Charts of the report as SVG text that takes its colours from the page, so that one drawing serves the light and the dark theme.
+
+matplotlib draws with stand-in colours, which are then exchanged for the page's CSS variables. Letters stay letters; identifiers
+come from a fixed salt, so that the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from sim.arrays import FloatColumn
+from sim.experiments.report_format import MINUS, ten_to
+from sim.units import SECONDS_PER_MINUTE
+
+WIDTH_PX, HEIGHT_PX = 440, 250
+_MARGINS_PX = (70, 46, 10, 10)
+_DPI = 72  # one SVG unit is then one CSS pixel
+_SMALLEST_GAP = 1e-16
+_INK, _SOFT, _GRID = "#0a0a01", "#0a0a02", "#0a0a03"
+_VARIABLES = {_INK: "--ink", _SOFT: "--soft", _GRID: "--line"}
+_WORLD_COLOURS = {"selfish": "#0a0b01", "optimum": "#0a0b02"}
+_OTHER_COLOURS = ("#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
+_DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (7, 2, 2, 2)))
+
+
+@dataclass(frozen=True, eq=False)
+class Steps:
+    """Relative gaps of one world, by iteration or day."""
+
+    step: FloatColumn
+    relative_gap: FloatColumn
+
+
+def colour_variables(worlds: list[str]) -> dict[str, str]:
+    """Return the CSS variable of each world's colour."""
+    others = [world for world in worlds if world not in _WORLD_COLOURS]
+    named = {world: f"--{world}" for world in worlds if world in _WORLD_COLOURS}
+    return named | {world: f"--other-{position % len(_OTHER_COLOURS) + 1}" for position, world in enumerate(others)}
+
+
+def convergence_svg(series: Mapping[str, Steps], *, x_label: str, description: str) -> str:
+    """Return relative gaps (logarithmic) against iterations or days."""
+
+    def draw(axes: Axes) -> None:
+        for position, (world, steps) in enumerate(series.items()):
+            known = np.isfinite(steps.relative_gap)
+            gap = np.maximum(steps.relative_gap[known], _SMALLEST_GAP)
+            line = {"color": _stand_in(world, list(series)), "linestyle": _DASHES[position % len(_DASHES)], "linewidth": 1.8}
+            axes.plot(steps.step[known], gap, marker="o" if known.sum() <= 40 else None, markersize=3.2, **line)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ten_to(round(math.log10(value)))))
+        axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
+        axes.set_xlabel(x_label)
+        _y_label(axes, "relative gap")
+
+    return _svg(draw, description, list(series))
+
+
+def histogram_svg(seconds: Mapping[str, FloatColumn], weight: FloatColumn, *, up_to_s: float, description: str) -> str:
+    """Return the distribution of travel times of each world, as shares of the vehicles, up to `up_to_s` seconds."""
+    unit_s, unit = _time_unit(up_to_s)
+    edges = np.linspace(0.0, up_to_s * (1 + 1e-9), 49)
+
+    def draw(axes: Axes) -> None:
+        for position, (world, values) in enumerate(seconds.items()):
+            share = np.histogram(values, edges, weights=weight)[0] / weight.sum()
+            colour = _stand_in(world, list(seconds))
+            axes.stairs(share, edges / unit_s, color=colour, linewidth=1.8, linestyle=_DASHES[position % len(_DASHES)])
+            if position == 0:
+                axes.stairs(share, edges / unit_s, color=colour, fill=True, alpha=0.16, linewidth=0)
+        axes.set_xlim(0.0, up_to_s / unit_s)
+        _share_axis(axes, f"travel time ({unit})")
+
+    return _svg(draw, description, list(seconds))
+
+
+def change_svg(change_s: FloatColumn, weight: FloatColumn, *, limit_s: float, description: str) -> str:
+    """Return the distribution of changes of travel time (optimum minus selfish) up to plus and minus `limit_s` (above 0)."""
+    unit_s, unit = _time_unit(limit_s)
+    edges = np.linspace(-limit_s, limit_s, 42)
+    # What lies beyond the frame counts in the outermost bars, so that no loss looks smaller than it is.
+    share = np.histogram(np.clip(change_s, edges[0], edges[-1]), edges, weights=weight)[0] / weight.sum()
+    middle = 0.5 * (edges[:-1] + edges[1:])
+
+    def draw(axes: Axes) -> None:
+        width = (edges[1] - edges[0]) / unit_s * 0.92
+        tolerance_s = 1e-9 * limit_s
+        for chosen, colour in (
+            (middle < -tolerance_s, _WORLD_COLOURS["optimum"]),
+            (np.abs(middle) <= tolerance_s, _SOFT),
+            (middle > tolerance_s, _WORLD_COLOURS["selfish"]),
+        ):
+            axes.bar(middle[chosen] / unit_s, share[chosen], width=width, color=colour, linewidth=0)
+        axes.axvline(0.0, color=_SOFT, linewidth=0.8)
+        axes.set_xlim(-limit_s / unit_s, limit_s / unit_s)
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", MINUS) if value else "0"))
+        _share_axis(axes, f"change of travel time ({unit})")
+
+    return _svg(draw, description, [])
+
+
+def _time_unit(largest_s: float) -> tuple[float, str]:
+    return (SECONDS_PER_MINUTE, "minutes") if largest_s >= 3 * SECONDS_PER_MINUTE else (1.0, "seconds")
+
+
+def _share_axis(axes: Axes, x_label: str) -> None:
+    axes.set_ylim(bottom=0.0)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g}\u00a0%"))
+    axes.set_xlabel(x_label)
+    _y_label(axes, "share of trips")
+
+
+def _y_label(axes: Axes, label: str) -> None:
+    axes.set_ylabel(label)
+    # At a fixed place, whatever the width of the tick labels.
+    axes.yaxis.set_label_coords(-56 / (WIDTH_PX - _MARGINS_PX[0] - _MARGINS_PX[2]), 0.5)
+
+
+def _stand_in(world: str, worlds: list[str]) -> str:
+    if world in _WORLD_COLOURS:
+        return _WORLD_COLOURS[world]
+    return _OTHER_COLOURS[[name for name in worlds if name not in _WORLD_COLOURS].index(world) % len(_OTHER_COLOURS)]
+
+
+def _svg(draw: Callable[[Axes], None], description: str, worlds: list[str]) -> str:
+    """Draw on a figure of the house's style and return its SVG element with CSS variables for colours."""
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": description,
+        "font.size": 13,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.spines.left": False,
+        "axes.edgecolor": _SOFT,
+        "axes.labelcolor": _SOFT,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "axes.axisbelow": True,
+        "grid.color": _GRID,
+        "xtick.color": _SOFT,
+        "ytick.color": _SOFT,
+        "ytick.major.size": 0,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(WIDTH_PX / _DPI, HEIGHT_PX / _DPI), dpi=_DPI)
+        # Fixed margins: searching for tight ones would double the time of a chart.
+        left, bottom, right, top = _MARGINS_PX
+        axes = figure.add_axes(
+            (left / WIDTH_PX, bottom / HEIGHT_PX, 1 - (left + right) / WIDTH_PX, 1 - (bottom + top) / HEIGHT_PX)
+        )
+        draw(axes)
+        page = io.StringIO()
+        figure.savefig(page, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    return _adapted(page.getvalue(), description, worlds)
+
+
+def _adapted(svg: str, description: str, worlds: list[str]) -> str:
+    """Cut matplotlib's page down to an element of HTML: no prologue, no style of its own, unique ids, colours of the page."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
+    label = description.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+    viewbox = f'viewBox="0 0 {WIDTH_PX} {HEIGHT_PX}"'
+    svg = re.sub(r"<svg [^>]*>", lambda _: f'<svg role="img" aria-label="{label}" {viewbox}>', svg, count=1)
+    svg = re.sub(r'font: ([\d.]+px)[^;"]*', r"font-size: \1", svg)
+    prefix = re.sub(r"\W+", "-", description.lower())[:24]
+    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
+    svg = svg.replace("xlink:href", "href")
+    variables = colour_variables(worlds or list(_WORLD_COLOURS))
+    stand_ins = _VARIABLES | {_stand_in(world, worlds or list(_WORLD_COLOURS)): variable for world, variable in variables.items()}
+    for stand_in, variable in stand_ins.items():
+        svg = svg.replace(stand_in, f"var({variable})")
+    return svg

@@ -1,0 +1,278 @@
+"""A run: build the worlds of a scenario, solve them, let the travellers live their days, record everything, write the report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sim.assignment.equilibrium import Assignment
+from sim.assignment.price import price_of_assignments
+from sim.assignment.problem import Principle
+from sim.experiments.build import BuiltScenario, build_scenario, make_world
+from sim.experiments.market import MarketOutcome, MarketSetting, close_market, make_market_world, market_setting
+from sim.experiments.progress import Say, say_nothing
+from sim.experiments.record import RunFacts, RunFolder, default_run_path, demand_facts, network_facts
+from sim.experiments.record_tables import ConvergenceRow, LinkColumns, TripColumns, convergence_table, link_table, trips_table
+from sim.experiments.report import write_report
+from sim.experiments.run_place import require_room
+from sim.experiments.scenarios import MARKET_WORLDS
+from sim.experiments.solved import missed_promises, price_content, solve_principle
+from sim.metrics import PriceOfAnarchy
+from sim.model import CityModel
+from sim.settlement.ledger_file import write_ledger
+from sim.settlement.tables import account_table, contract_table
+from sim.spec import ScenarioSpec
+
+_PRINCIPLES = {"selfish": Principle.USER_EQUILIBRIUM, "optimum": Principle.SYSTEM_OPTIMUM}
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """Everything a run found.
+
+    Attributes
+    ----------
+    built
+        Network, demand, travellers.
+    continuous
+        Solved assignment of each world that ran: user equilibrium for "selfish", system optimum for "optimum".
+    worlds
+        The travellers' worlds, at rest.
+    setting, market
+        What the worlds with money started from (None without such worlds), and what each ended with.
+    price
+        The Price of Anarchy; None unless both worlds ran.
+    missed
+        What was promised and not reached, in words; empty when all is well.
+    started_utc
+        When the run began.
+    timings_s
+        Wall-clock seconds by phase.
+    """
+
+    built: BuiltScenario
+    continuous: dict[str, Assignment]
+    worlds: dict[str, CityModel]
+    setting: MarketSetting | None
+    market: dict[str, MarketOutcome]
+    price: PriceOfAnarchy | None
+    missed: tuple[str, ...]
+    started_utc: datetime
+    timings_s: dict[str, float]
+
+    def poa(self) -> dict[str, Any]:
+        """Return the content of poa.json (DESIGN: "poa.json")."""
+        vehicles = self.built.problem.od.total_vph
+        ran = [name for name in _PRINCIPLES if name in self.worlds]
+        missing = [name for name in _PRINCIPLES if name not in self.worlds]
+        not_asked_for = f"the world {' and the world '.join(missing)} did not run"
+        return {
+            "scenario": self.built.spec.name,
+            "seed": self.built.spec.seed,
+            "travellers": self.built.population.n_travellers,
+            "traffic": self.built.spec.traffic.model,
+            "worlds": {name: _world_content(self.continuous[name], self.worlds[name], vehicles) for name in ran}
+            | {name: self._market_content(name, vehicles) for name in self.market},
+            **self._baseline_content(vehicles),
+            **price_content(self.price, not_asked_for),
+        }
+
+    def _market_content(self, name: str, vehicles: float) -> dict[str, Any]:
+        total_s = self.worlds[name].traffic.total_cost_s
+        return {"total_time_s": total_s, "mean_time_s": total_s / vehicles} | self._ratio(total_s) | self.market[name].content
+
+    def _baseline_content(self, vehicles: float) -> dict[str, Any]:
+        if self.setting is None:
+            return {}
+        total_s = self.setting.baseline.total_cost_s
+        return {"baseline": {"total_time_s": total_s, "mean_time_s": total_s / vehicles} | self._ratio(total_s)}
+
+    def _ratio(self, total_s: float) -> dict[str, Any]:
+        optimum = self.continuous["optimum"]
+        assert optimum.lower_bound_s is not None  # the solver gives one for the system optimum
+        low, high = total_s / optimum.total_cost_s, total_s / optimum.lower_bound_s
+        return {"ratio": low, "ratio_interval": [low, high]}
+
+
+def _world_content(continuous: Assignment, world: CityModel, vehicles: float) -> dict[str, Any]:
+    last_day = world.days[-1]
+    content: dict[str, Any] = {
+        "total_time_s": continuous.total_cost_s,
+        "mean_time_s": continuous.total_cost_s / vehicles,
+        "relative_gap": continuous.relative_gap,
+    }
+    if continuous.lower_bound_s is not None:
+        content["total_time_lower_bound_s"] = continuous.lower_bound_s
+    atomic = {"total_time_s": last_day.total_cost_s, "mean_time_s": last_day.total_cost_s / vehicles}
+    if world.mechanism.world == "selfish":
+        atomic |= {"relative_gap": last_day.relative_gap}
+    content["atomic"] = atomic | {"days": len(world.days), "stopped_because": world.stopped_because}
+    return content
+
+
+def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResult:
+    """Run a scenario in memory; `folder` is where its relative paths start.
+
+    Raises
+    ------
+    InputError
+        The scenario's data are bad.
+    """
+    started_utc = datetime.now(UTC)
+    timings: dict[str, float] = {}
+
+    @contextmanager
+    def phase(name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        timings[name] = time.perf_counter() - begin
+
+    with phase("build"):
+        say("reading the network and making the travellers")
+        built = build_scenario(spec, folder)
+    names = [name for name in _PRINCIPLES if name in spec.worlds.run]
+    continuous: dict[str, Assignment] = {}
+    for name in names:
+        with phase(f"solve {name}"):
+            continuous[name] = solve_principle(
+                built.problem,
+                _PRINCIPLES[name],
+                name=name,
+                gap=spec.traffic.gap,
+                max_iterations=spec.traffic.max_iterations,
+                say=say,
+            )
+    worlds: dict[str, CityModel] = {}
+    for name in names:
+        with phase(f"live {name}"):
+            worlds[name] = _live(built, make_world(built, name, continuous.get("optimum")), spec.traffic.days, say)
+    setting, market = None, {}
+    if any(name in MARKET_WORLDS for name in spec.worlds.run):
+        with phase("baseline"):
+            say("drawing everybody's baseline route")
+            setting = market_setting(built, continuous["selfish"], continuous["optimum"])
+        for name in [name for name in MARKET_WORLDS if name in spec.worlds.run]:
+            with phase(f"live {name}"):
+                world = make_market_world(built, name, setting, _moves(worlds))
+                worlds[name] = _live(built, world, max(spec.traffic.days, spec.market.rounds + 2), say)
+            with phase(f"settle {name}"):
+                say(f"{name}: settling")
+                market[name] = close_market(built, worlds[name], setting)
+    price = price_of_assignments({_PRINCIPLES[name]: found for name, found in continuous.items()})
+    return RunResult(built, continuous, worlds, setting, market, price, missed_promises(continuous, price), started_utc, timings)
+
+
+def _moves(worlds: dict[str, CityModel]) -> int:
+    """Return how many travellers the coalition moved away from their baseline."""
+    if "coalition" not in worlds:
+        return 0
+    world = worlds["coalition"]
+    mechanism: Any = world.mechanism
+    return int((world.traffic.route_of_traveller != mechanism.baseline_route).sum())
+
+
+def _live(built: BuiltScenario, world: CityModel, most_days: int, say: Say) -> CityModel:
+    name = world.mechanism.world
+    while world.stopped_because is None and len(world.days) < most_days:
+        world.step()
+        day = world.days[-1]
+        say(
+            f"{name}: day {day.day}, {day.travellers_moved:,} of {built.population.n_travellers:,} travellers changed their route"
+        )
+    world.run_days(most_days)
+    return world
+
+
+def require_run_place(spec: ScenarioSpec, out: Path | None, *, overwrite: bool = False) -> None:
+    """Raise InputError unless the run of a scenario can be recorded at `out` (default: runs/<scenario>/<utc>-<hash8>)."""
+    require_room(out or default_run_path(spec, datetime.now(UTC)), overwrite=overwrite)
+
+
+def record(result: RunResult, out: Path | None = None, *, overwrite: bool = False, say: Say = say_nothing) -> Path:
+    """Write the run folder with its report and return its path; `out` is the folder itself.
+
+    Without `out` it is the first free one of runs/<scenario>/<utc>-<hash8>.
+
+    Raises
+    ------
+    InputError
+        The folder exists and may not be replaced.
+    """
+    built = result.built
+    target = out or default_run_path(built.spec, result.started_utc)
+    with RunFolder(target, overwrite=overwrite) as run_folder:
+        say("writing the results")
+        begin = time.perf_counter()
+        run_folder.write_lock(built.spec)
+        run_folder.write_poa(result.poa())
+        links = {name: LinkColumns(found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()}
+        links |= {name: _link_columns(result.worlds[name]) for name in result.market}
+        run_folder.write_table("link_performance", link_table(built.network, links))
+        trips = {name: trip_columns(world) for name, world in result.worlds.items()}
+        run_folder.write_table("trips", trips_table(built.population, trips))
+        run_folder.write_table("convergence", convergence_table(_convergence(result)))
+        for outcome in result.market.values():
+            if outcome.enforcement is not None:
+                run_folder.write_table("contracts", contract_table(outcome.enforcement))
+                run_folder.write_table("accounts", account_table(outcome.enforcement))
+                write_ledger(outcome.enforcement, run_folder.path / "ledger.parquet")
+        run_folder.finish(_facts(result, time.perf_counter() - begin))
+        say("writing the report")
+        write_report(run_folder.path)
+    return run_folder.target
+
+
+def _link_columns(world: CityModel) -> LinkColumns:
+    traffic = world.traffic
+    problem = traffic.problem
+    travel_time_s = problem.in_network_order(traffic.links.cost - traffic.toll_s) - problem.network.fixed_cost_s
+    return LinkColumns(problem.in_network_order(traffic.links.flow), travel_time_s)
+
+
+def _facts(result: RunResult, writing_s: float) -> RunFacts:
+    built = result.built
+    return RunFacts(
+        scenario=built.spec.name,
+        seed=built.spec.seed,
+        status="missed" if result.missed else "done",
+        started_utc=result.started_utc,
+        timings_s=result.timings_s | {"write": writing_s},
+        network=network_facts(built.network),
+        demand=demand_facts(built.population, " ".join(built.notes)),
+        inputs=built.inputs,
+        notes=built.notes,
+        warnings=built.warnings + result.missed,
+    )
+
+
+def _convergence(result: RunResult) -> Iterator[ConvergenceRow]:
+    for name, found in result.continuous.items():
+        for record in found.history:
+            yield ConvergenceRow(name, "solver", record.iteration, record.relative_gap, record.total_cost_s)
+    for name, world in result.worlds.items():
+        for day in world.days:
+            # The gap of planned routes is the temptation to leave the plan, not a distance from the optimum.
+            gap = day.relative_gap if name == "selfish" else float("nan")
+            yield ConvergenceRow(name, "days", day.day, gap, day.total_cost_s, day.travellers_moved)
+
+
+def trip_columns(world: CityModel) -> TripColumns:
+    """Return what a world did to its travellers: times, costs, and paths as link positions of the network."""
+    traffic = world.traffic
+    columns, route = traffic.routes.columns, traffic.route_of_traveller
+    length = columns.start[route + 1] - columns.start[route]
+    path_start = np.concatenate(([0], np.cumsum(length)))
+    place = np.arange(path_start[-1]) + np.repeat(columns.start[route] - path_start[:-1], length)
+    return TripColumns(
+        travel_time_s=traffic.traveller_times_s(),
+        cost_s=traffic.traveller_costs_s(),
+        path_start=path_start,
+        path_link_idx=traffic.problem.link_order[columns.link[place]],
+    )

@@ -1,0 +1,1 @@
+"""Numba kernels: functions on arrays and scalars that know no class."""

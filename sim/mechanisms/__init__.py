@@ -1,0 +1,1 @@
+"""One mechanism a file: who decides on the routes, and by what rule."""

@@ -1,0 +1,158 @@
+"""The coalition: members trade detours through pooled funds, everybody who is harmed is compensated, the gain is shared.
+
+Each day is a round of the market. The links broadcast what a vehicle on them costs the members; the members learn the
+routes that this suggests; then one after another, in an order drawn for the day, sells the change of route with the largest
+surplus, if any is above zero (`sim.kernels.deals`). With everybody a member and equal values of time each deal lowers the
+total by its surplus and its fee, so trading ends, and it ends where no single change that anybody knows is worth its fee:
+ratio to the optimum <= 1 + (phi/w + w h / 2) / mean time, with phi/w the fee a vehicle, w the largest weight and h the
+largest sum over a change's links of 2 t' + v t''.
+
+Below full participation the others answer: after the members' round those who can gain take better routes until nobody can.
+Where trading ends, no member knows a deal and nobody outside a better route: the mixed equilibrium, in which members weigh
+t + v_members t' and the others t. On the way, and sometimes at its end, the others' answers eat up what the members gained.
+The look-ahead therefore remembers the round after which the members had gained most, fees paid; if trading ends where they
+have gained nothing, or does not end within the rounds it is given, that round is what the window carries out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn
+from sim.assignment.static_traffic import StaticTraffic
+from sim.mechanisms.protocol import RouteChanges
+from sim.negotiation.baseline import Baseline
+from sim.negotiation.conduct import Conduct
+from sim.negotiation.deal_book import DealBook
+from sim.negotiation.marketplace import Marketplace
+from sim.spec import Market
+
+_ANSWER_PASSES = 100
+
+
+@dataclass(frozen=True, eq=False)
+class _Checkpoint:
+    """A round of trading: what the members had gained by then in credits, fees paid; the deals; everybody's routes."""
+
+    gain: float
+    n_deals: int
+    route: IndexColumn
+
+
+class Coalition:
+    """The mechanism of the coalition world.
+
+    Parameters
+    ----------
+    market
+        The scenario's market section.
+    baseline
+        Where everybody starts, and what the members are promised not to fall below.
+    is_member, value
+        Who takes part, and everybody's value of time in credits a second; shapes (n_travellers,).
+    seed
+        Decides the orders of trade.
+    conduct
+        The members' strategies; None for honest members whom the lot asks in turn.
+    """
+
+    world = "coalition"
+
+    def __init__(
+        self,
+        market: Market,
+        baseline: Baseline,
+        is_member: BoolColumn,
+        value: FloatColumn,
+        seed: int,
+        conduct: Conduct | None = None,
+    ) -> None:
+        self.market = market
+        self.is_member = is_member
+        self.value = value
+        self.baseline = baseline
+        self.conduct = conduct
+        self._seed = seed
+        self._stopped_because: str | None = None
+
+    def first_routes(self, traffic: StaticTraffic) -> RouteChanges:
+        """Everybody starts on the baseline that the lottery drew."""
+        self.baseline_route = self.baseline.first_routes(traffic)
+        self.place = Marketplace(
+            traffic,
+            self.is_member,
+            self.value,
+            fee_per_vehicle=self.market.fee_per_vehicle,
+            surplus_to_mover=self.market.surplus_to_mover,
+            seed=self._seed,
+            conduct=self.conduct,
+        )
+        return RouteChanges(np.arange(len(self.baseline_route), dtype=np.int32), self.baseline_route)
+
+    @property
+    def book(self) -> DealBook:
+        """Deals of the window so far."""
+        return self.place.book
+
+    def changes_for(self, traffic: StaticTraffic, day: int) -> RouteChanges:
+        """Return the outcome of a round: deals of members, answers of the others."""
+        place = self.place
+        if day == 1:
+            self.baseline_cost = place.trip_costs()
+            self._best = _Checkpoint(0.0, 0, self.baseline_route)
+        before = traffic.route_of_traveller.copy()
+        route = before.copy()
+        place.listen()
+        struck = place.trade(route, day)
+        if struck:
+            self._let_others_answer(traffic, route, day)
+            self._remember(traffic, route)
+        if struck == 0 or day >= self.market.rounds:
+            route = self._end_of_trading(route, settled=struck == 0)
+        changed = np.flatnonzero(route != before).astype(np.int32)
+        return RouteChanges(changed, route[changed])
+
+    def why_stop(self, traffic: StaticTraffic, last_changes: RouteChanges) -> str | None:
+        """Stop when a round closes no deal, or after the last round."""
+        return self._stopped_because
+
+    def _remember(self, traffic: StaticTraffic, route: IndexColumn) -> None:
+        cost = self.value * traffic.population.weight * traffic.routes.costs(traffic.links.cost)[route]
+        members, movers = self.place.members, self.book.traveller
+        fees = self.market.fee_per_vehicle * float(traffic.population.weight[movers].sum())
+        self._gain = float(self.baseline_cost[members].sum() - cost[members].sum()) - fees
+        if self._gain > self._best.gain:
+            self._best = _Checkpoint(self._gain, self.book.n_deals, route.copy())
+
+    def _end_of_trading(self, route: IndexColumn, *, settled: bool) -> IndexColumn:
+        """Return the routes that the window carries out, and keep the deals that lead to them."""
+        if settled and (self.book.n_deals == 0 or self._gain >= 0.0):
+            self._stopped_because = "nobody trades"
+            return route
+        self.book.forget_from(self._best.n_deals)
+        why = "trading ended without a gain" if settled else f"bound of {self.market.rounds} rounds reached"
+        self._stopped_because = f"{why}: the round with the largest gain of the members stands"
+        return self._best.route
+
+    def _let_others_answer(self, traffic: StaticTraffic, route: IndexColumn, day: int) -> None:
+        """Let travellers outside take better routes, one after another, until none gains; `route` and the flows follow."""
+        if self.is_member.all():
+            return
+        present = traffic.route_of_traveller
+        for answer in range(_ANSWER_PASSES):
+            self._load(traffic, route)
+            traffic.explore()
+            candidates = traffic.travellers_who_could_gain()
+            candidates = candidates[~self.is_member[candidates]]
+            traveller, taken = traffic.choices_in_turn(candidates, self._seed, day * _ANSWER_PASSES + answer)
+            if len(traveller) == 0:
+                break
+            route[traveller] = taken
+        self._load(traffic, route)
+        traffic.route_of_traveller[:] = present
+
+    def _load(self, traffic: StaticTraffic, route: IndexColumn) -> None:
+        traffic.route_of_traveller[:] = route
+        traffic.load()

@@ -1,0 +1,1 @@
+"""How travellers come to terms: baselines by lottery, membership, the book of deals, shares of the gain."""

@@ -1,0 +1,72 @@
+"""Baselines are computed, never declared: a public lottery draws each traveller's route from the equilibrium's flows.
+
+A driver who could name his own usual route among equally good ones would be paid for leaving a route he never drove. So the
+routes of the selfish equilibrium are dealt out by lot, in proportion to its flows; the seed is public and everybody can
+repeat the draw. Travellers are indivisible, so the drawn routes are an equilibrium only nearly; on the days of a selfish
+warm-up those who gain by changing do so, one after another, until nobody does. The last of these days is the baseline:
+nobody, member or not, would leave it on his own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
+from sim.assignment.equilibrium import OriginFlows
+from sim.assignment.plan import draw_plan
+from sim.assignment.problem import AssignmentProblem
+from sim.assignment.static_traffic import StaticTraffic
+from sim.demand.population import Population
+
+_WARM_UP_DAYS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Baseline:
+    """The selfish outcome from which every market starts; shared by all worlds of a run.
+
+    Attributes
+    ----------
+    path_start, path_link
+        Traveller i drives links `path_link[path_start[i]:path_start[i + 1]]`, in the problem's link order.
+    cost_s
+        Generalised cost of each traveller's trip in seconds, shape (n_travellers,).
+    external_cost_s
+        What each trip costs the others: weight * sum over its links of v t'(v), vehicle-seconds.
+    total_cost_s
+        Vehicle-seconds of everybody.
+    warm_up_days
+        Days until nobody changed.
+    """
+
+    path_start: OffsetColumn
+    path_link: IndexColumn
+    cost_s: FloatColumn
+    external_cost_s: FloatColumn
+    total_cost_s: float
+    warm_up_days: int
+
+    def first_routes(self, traffic: StaticTraffic) -> IndexColumn:
+        """Add the baseline routes to a world's known routes and return each traveller's."""
+        return traffic.routes.add_paths(traffic.population.od_idx, self.path_start, self.path_link)
+
+
+def draw_baseline(problem: AssignmentProblem, population: Population, equilibrium: OriginFlows, seed: int) -> Baseline:
+    """Draw everybody's baseline route and settle it on the days of the warm-up."""
+    traffic = StaticTraffic(problem, population)
+    traveller, path_start, path_link = draw_plan(problem, equilibrium, population, seed)
+    traffic.route_of_traveller[traveller] = traffic.routes.add_paths(population.od_idx[traveller], path_start, path_link)
+    for day in range(_WARM_UP_DAYS):
+        traffic.load()
+        traffic.explore()
+        changed, route = traffic.choices_in_turn(traffic.travellers_who_could_gain(), seed, day)
+        if len(changed) == 0:
+            break
+        traffic.route_of_traveller[changed] = route
+    traffic.load()
+    start, link = traffic.paths()
+    slope = np.where(np.isfinite(traffic.links.cost_slope), traffic.links.cost_slope, 0.0)
+    external = population.weight * traffic.routes.costs(traffic.links.flow * slope)[traffic.route_of_traveller]
+    return Baseline(start, link, traffic.traveller_costs_s(), external, traffic.total_cost_s, day)

@@ -1,0 +1,1 @@
+"""From deals to money that has moved: clearing, contracts, evidence, and the settlement of the window."""

@@ -1,0 +1,101 @@
+"""Clearing at the end of trading: the deals of a window become contracts, and each link's fund either pays or receives.
+
+A mover who sold several changes has one contract, from his baseline to the route he ended on. A fund that owed in some
+deals and was owed in others is netted: if it owes on balance, its payments are all cut by the same factor and it receives
+nothing, and conversely. What a single contract's own funds then pay more or less than its own payees get goes to or comes
+from the clearing account, whose balance is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
+from sim.negotiation.deal_book import DealBook
+from sim.settlement.money import to_micro
+
+
+@dataclass(frozen=True, eq=False)
+class Contracts:
+    """Contracts of a window, in the order of their movers; money in micro-credits.
+
+    Attributes
+    ----------
+    mover
+        Traveller of each contract, shape (n_contracts,).
+    price_micro
+        What the mover gets for the detour (negative: pays).
+    fee_micro
+        What the validators get.
+    start, link, fund_pays_micro
+        Rows of contract k are `start[k]` to `start[k + 1]`: the link, and what its fund pays (negative: receives) after
+        netting.
+    clearing_pays_micro
+        What the clearing account pays into each contract (negative: receives); price + fee = sum of its rows + this.
+    """
+
+    mover: IndexColumn
+    price_micro: OffsetColumn
+    fee_micro: OffsetColumn
+    start: OffsetColumn
+    link: IndexColumn
+    fund_pays_micro: OffsetColumn
+    clearing_pays_micro: OffsetColumn
+
+    @property
+    def n_contracts(self) -> int:
+        """Number of contracts."""
+        return len(self.mover)
+
+    @property
+    def payments_micro(self) -> int:
+        """What the funds paid, after netting."""
+        return int(self.fund_pays_micro[self.fund_pays_micro > 0].sum())
+
+
+def clear(book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: float) -> Contracts:
+    """Return the contracts that the deals of a window come to.
+
+    Parameters
+    ----------
+    book
+        Deals in credits.
+    weight
+        Vehicles of every traveller, shape (n_travellers,).
+    fee_per_vehicle
+        Credits; a mover pays it once a deal, and the contract carries the sum.
+    """
+    mover, contract_of_deal = np.unique(book.traveller, return_inverse=True)
+    fees = np.bincount(contract_of_deal, weights=fee_per_vehicle * weight[book.traveller], minlength=len(mover))
+    prices = np.bincount(contract_of_deal, weights=book.to_mover, minlength=len(mover))
+    contract_of_row = np.repeat(contract_of_deal, np.diff(book.start))
+    # One row a contract and link.
+    key, row_of = np.unique(contract_of_row * n_links + book.link, return_inverse=True)
+    pays = np.asarray(np.bincount(row_of, weights=book.fund_pays, minlength=len(key)), np.float64)
+    contract, link = key // n_links, (key % n_links).astype(np.int32)
+    pays_micro = to_micro(pays * _netting(link, pays, n_links))
+    price_micro, fee_micro = to_micro(np.asarray(prices, np.float64)), to_micro(np.asarray(fees, np.float64))
+    own = np.zeros(len(mover), np.int64)
+    np.add.at(own, contract, pays_micro)
+    clearing = price_micro + fee_micro - own
+    # Rounding leaves a few micro-credits with the clearing account; the largest payment takes them, so that the account
+    # ends at zero.
+    rest = int(clearing.sum())
+    if len(pays_micro) and rest:
+        row = int(np.argmax(pays_micro))
+        pays_micro[row] += rest
+        clearing[contract[row]] -= rest
+    start = np.searchsorted(contract, np.arange(len(mover) + 1))
+    return Contracts(mover.astype(np.int32), price_micro, fee_micro, start, link, pays_micro, clearing)
+
+
+def _netting(link: IndexColumn, pays: FloatColumn, n_links: int) -> FloatColumn:
+    """Return the factor of each row: what remains of a fund's payments (or receipts) when the two are netted."""
+    owes = np.bincount(link, weights=np.maximum(pays, 0.0), minlength=n_links)
+    owed = np.bincount(link, weights=np.maximum(-pays, 0.0), minlength=n_links)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        of_payments = np.where(owes > owed, (owes - owed) / owes, 0.0)
+        of_receipts = np.where(owed > owes, (owed - owes) / owed, 0.0)
+    return np.asarray(np.where(pays > 0.0, of_payments[link], of_receipts[link]))

@@ -1,0 +1,206 @@
+"""From a window's contracts to money that has moved: escrow, evidence, challenges, rulings.
+
+Collateral. A mover who earns P, would save kappa by driving his baseline, is convicted of that with probability d and
+wrongly with f, keeps his promise iff C >= kappa / (d - f) - P. Each contract's d and f follow from its own two routes
+(`sim.settlement.evidence`); the scenario's multiple is on top. Where evidence can tell the routes apart too rarely, no
+collateral that anybody could post deters; it is then that of `LEAST_POWER`, and the contract counts as undeterred.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from contracts_model import Verdict
+from sim.arrays import BoolColumn, FloatColumn, OffsetColumn
+from sim.network.road_network import RoadNetwork
+from sim.settlement.adversaries import grieved, tempers
+from sim.settlement.claims import CaseFile, Promises, audited, claim_digests, draw_up_case
+from sim.settlement.clearing import Contracts
+from sim.settlement.detours import Detours, route_sums
+from sim.settlement.disputes import Disputes, Docket
+from sim.settlement.escrows import Escrows, micro
+from sim.settlement.evidence import (
+    Evidence,
+    compare,
+    deadlines_ms,
+    gather_evidence,
+    rates_of_conviction,
+    roadside_units,
+    separations,
+)
+from sim.settlement.money import to_micro
+from sim.settlement.outcome import Enforcement
+from sim.settlement.validation import PlantedCases
+from sim.spec import Adversaries, ContractRules
+
+LEAST_POWER: Final = 0.01
+"""Least detection minus false conviction that a collateral is computed for."""
+
+
+def enforce(
+    contracts: Contracts,
+    detours: Detours,
+    drove_target: BoolColumn,
+    *,
+    network: RoadNetwork,
+    agreed_time_s: FloatColumn,
+    link_time_s: FloatColumn,
+    rules: ContractRules,
+    adversaries: Adversaries,
+    seed: int,
+    window: int = 0,
+) -> Enforcement:
+    """Carry the contracts of a window out: sign, drive, claim, challenge, vote, settle.
+
+    Parameters
+    ----------
+    contracts, detours
+        Cleared contracts and their routes, in the network's link positions (`sim.settlement.detours.detours_of`).
+    drove_target
+        The truth by contract: whether the mover drove the detour (else his baseline); `sim.settlement.adversaries.defects`
+        draws it. Where both routes are the same there is no promise to break, and the truth is that it was kept.
+    agreed_time_s, link_time_s
+        Link times when trading closed, and as driven; finite on the routes, shape (n_links,).
+    rules, adversaries
+        Sections of the scenario.
+    seed, window
+        Name every draw; the same give the same bytes.
+
+    Raises
+    ------
+    RunFailedError
+        The ledger refuses an operation: amounts or parties beyond its bounds.
+    ValueError
+        A link time is not finite, or the contracts do not balance.
+    """
+    if not (np.isfinite(agreed_time_s).all() and np.isfinite(link_time_s).all()):
+        raise ValueError("link times must be finite")
+    has_unit = roadside_units(network.n_links, rules.roadside_units, seed, window)
+    counts = compare(detours, contracts.mover, drove_target, has_unit, rules, seed, window)
+    separation = separations(network, detours, np.ascontiguousarray(counts[:, 6]), agreed_time_s, rules)
+    detection, false_conviction = rates_of_conviction(counts, separation, rules)
+    differs: BoolColumn = np.asarray(counts[:, :2].any(axis=1))
+    kept_promise: BoolColumn = drove_target | ~differs
+    power = detection - false_conviction
+    collateral = _collateral_micro(contracts, detours, agreed_time_s, differs, power, rules)
+    deadline_ms = deadlines_ms(detours, agreed_time_s, rules)
+    claim_at_s = int(deadline_ms.max(initial=0)) // 1000 + 1
+    escrows = Escrows(contracts, collateral, claim_at_s, rules, seed)
+    promises = Promises(detours, deadline_ms, escrows.accounts, has_unit, rules, seed)
+    escrows.sign(promises.digests(), claim_at_s + rules.claim_window_s)
+
+    evidence = gather_evidence(
+        detours, contracts.mover, counts, separation, kept_promise, link_time_s, deadline_ms, rules, seed, window
+    )
+    docket = _docket(contracts, evidence, rules, adversaries, seed, window)
+    audits = audited(contracts.mover, rules, seed, window) & rules.enforcement
+    cases: dict[int, CaseFile] = {
+        contract: draw_up_case(
+            promises,
+            contract,
+            int(contracts.mover[contract]),
+            evidence,
+            bool(kept_promise[contract]),
+            has_unit,
+            link_time_s,
+            rules.hit_rate,
+            seed,
+            window,
+        )
+        for contract in np.union1d(docket.challenged, np.flatnonzero(audits)).tolist()
+    }
+    escrows.claim(claim_digests(promises, evidence, cases))
+    disputes = Disputes(escrows, promises, evidence, cases, tempers(rules.validators, adversaries, seed), seed, window)
+    planted = disputes.run(docket)
+    escrows.run_until()
+    return _outcome(
+        contracts,
+        detours,
+        evidence,
+        escrows,
+        kept_promise,
+        detection,
+        false_conviction,
+        differs & (power < LEAST_POWER),
+        docket,
+        collateral,
+        audits,
+        planted,
+    )
+
+
+def _collateral_micro(
+    contracts: Contracts,
+    detours: Detours,
+    agreed_time_s: FloatColumn,
+    differs: BoolColumn,
+    power: FloatColumn,
+    rules: ContractRules,
+) -> OffsetColumn:
+    """Return each mover's collateral; `power` is detection minus false conviction.
+
+    A mover who sold his detour on and ended on his baseline (`differs` is false) has no promise to break.
+    """
+    if not rules.enforcement:
+        return np.zeros(contracts.n_contracts, np.int64)
+    bound = extra_cost(detours, agreed_time_s) / np.maximum(power, LEAST_POWER) - contracts.price_micro / micro(1.0)
+    return to_micro(np.where(differs, rules.collateral * np.maximum(bound, rules.bond), 0.0))
+
+
+def extra_cost(detours: Detours, link_time_s: FloatColumn) -> FloatColumn:
+    """Return kappa: what each mover saves by driving his baseline instead of the target at these link times, in credits."""
+    target_s = route_sums(detours.target_start, detours.target_link, link_time_s)
+    return detours.credits_per_s * (target_s - route_sums(detours.baseline_start, detours.baseline_link, link_time_s))
+
+
+def _docket(
+    contracts: Contracts, evidence: Evidence, rules: ContractRules, adversaries: Adversaries, seed: int, window: int
+) -> Docket:
+    """Return who is challenged: whom the evidence does not support, and whom griefers pick."""
+    if not rules.enforcement:
+        return Docket(np.zeros(0, np.int64), np.zeros(0, np.bool_))
+    supported = evidence.verdict == int(Verdict.ACCEPTED)
+    griefed = grieved(contracts.mover, supported, adversaries, seed, window)
+    challenged = np.flatnonzero(~supported | griefed)
+    return Docket(challenged, griefed[challenged])
+
+
+def _outcome(
+    contracts: Contracts,
+    detours: Detours,
+    evidence: Evidence,
+    escrows: Escrows,
+    drove_target: BoolColumn,
+    detection: FloatColumn,
+    false_conviction: FloatColumn,
+    undeterred: BoolColumn,
+    docket: Docket,
+    collateral_micro: OffsetColumn,
+    audits: BoolColumn,
+    planted: PlantedCases,
+) -> Enforcement:
+    rows = escrows.book.tables.escrows[: contracts.n_contracts]
+    challenged, griefed = np.zeros(contracts.n_contracts, np.bool_), np.zeros(contracts.n_contracts, np.bool_)
+    challenged[docket.challenged] = True
+    griefed[docket.challenged] = docket.griefing
+    return Enforcement(
+        contracts=contracts,
+        detours=detours,
+        evidence=evidence,
+        escrows=escrows,
+        drove_target=drove_target,
+        detection=detection,
+        false_conviction=false_conviction,
+        undeterred=undeterred,
+        state=escrows.states(),
+        ruling=rows["final"].astype(np.uint8),
+        challenged=challenged,
+        griefed=griefed,
+        votes=rows["votes"].astype(np.int32),
+        mover_money_micro=escrows.mover_money_micro(),
+        collateral_micro=collateral_micro,
+        audited=np.asarray(audits & ~challenged),
+        planted=planted,
+    )

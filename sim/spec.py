@@ -1,0 +1,423 @@
+"""The scenario: what a TOML file may say, with every default, unit and bound.
+
+Unknown keys are errors, numbers must be numbers, units stand in the key names. Names (of worlds, files, cities) are resolved in
+`sim.experiments.build`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sim.errors import InputError
+from sim.spec_problems import first_problem, shown_value
+
+_Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_AtLeastZero: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_FileName: TypeAlias = Annotated[
+    str, Field(pattern=r"^[^\x00]+$", description="the name of a file, relative to the scenario file")
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Weights(_Section):
+    toll_weight: _AtLeastZero = 0.0
+    """Source time units that one unit of toll is worth (TNTP: "toll factor")."""
+    distance_weight: _AtLeastZero = 0.0
+    """Source time units that one unit of length is worth (TNTP: "distance factor")."""
+
+
+class BundledNetwork(_Section):
+    """A city that comes with routepact."""
+
+    source: Literal["bundled"]
+    city: str
+
+
+class OsmNetwork(_Section):
+    """OpenStreetMap: a local file (.osm, .osm.gz, .osm.pbf, .graphml, .graphml.gz, .npz of our own) or the name of a place.
+
+    A place is downloaded, which needs the network.
+    """
+
+    source: Literal["osm"]
+    file: _FileName | None = None
+    place: str | None = None
+    default_speed_kph: dict[str, _Positive] = {}
+    """Free speed by link class, for links without `maxspeed`."""
+    default_capacity_per_lane_vph: dict[str, _Positive] = {}
+    """Capacity of a lane by link class."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> OsmNetwork:
+        if (self.file is None) == (self.place is None):
+            raise ValueError("name either a file or a place")
+        return self
+
+
+class TntpNetwork(_Weights):
+    """A network in the TNTP format, plain or gzipped."""
+
+    source: Literal["tntp"]
+    net: _FileName
+    nodes: _FileName | None = None
+    """Node file with coordinates (TNTP or GeoJSON points)."""
+    time_unit_s: _Positive | None = None
+    """Seconds in a time unit of the file; TNTP states none, so 60 is assumed with a warning."""
+    length_unit_m: _Positive | None = None
+    """Metres in a length unit of the file; 1000 is assumed with a warning."""
+
+
+class SyntheticNetwork(_Section):
+    """A textbook network, made in memory."""
+
+    source: Literal["synthetic"]
+    kind: Literal["pigou", "braess", "parallel", "grid"]
+    routes: Annotated[int, Field(ge=2, le=1000)] = 3
+    """parallel: number of routes."""
+    rows: Annotated[int, Field(ge=2, le=1000)] = 10
+    """grid: nodes in a column."""
+    columns: Annotated[int, Field(ge=2, le=1000)] = 10
+    """grid: nodes in a row."""
+    block_m: _Positive = 300.0
+    """grid: length of a link."""
+    free_speed_kph: _Positive = 50.0
+    """grid: free speed."""
+    capacity_vph: _Positive = 900.0
+    """grid: capacity of a lane."""
+    arterial_every: Annotated[int, Field(ge=0, le=1000)] = 0
+    """grid: every street whose number is a multiple of this is an arterial, 1.5 times as fast and with two lanes; 0 for none."""
+    pigou_power: _Positive = 1.0
+    """pigou: exponent of the congestible link."""
+
+
+NetworkSpec: TypeAlias = Annotated[BundledNetwork | OsmNetwork | TntpNetwork | SyntheticNetwork, Field(discriminator="source")]
+
+
+class ValueOfTime(_Section):
+    """Values of time of the travellers, in credits an hour."""
+
+    distribution: Literal["constant", "lognormal", "classes"] = "constant"
+    mean_per_h: _Positive = 3600.0
+    """Mean; the default makes one credit one vehicle-second."""
+    sigma: _AtLeastZero = 0.6
+    """lognormal: standard deviation of the logarithm."""
+    classes: dict[str, _Positive] = {}
+    """classes: value of time of each class."""
+    shares: dict[str, _Positive] = {}
+    """classes: share of each class; rescaled to sum to 1."""
+
+    @model_validator(mode="after")
+    def _classes_match(self) -> ValueOfTime:
+        if self.distribution == "classes" and not self.classes:
+            raise ValueError("classes needs a table of values of time by class")
+        if set(self.classes) != set(self.shares):
+            raise ValueError("classes and shares must name the same classes")
+        return self
+
+
+class Profile(_Section):
+    """When travellers depart inside the period."""
+
+    shape: Literal["uniform", "peak"] = "uniform"
+    """peak: a triangle that is highest in the middle of the period."""
+    period_s: _Positive = 3600.0
+
+
+class _Demand(_Section):
+    vehicles_per_traveller: _Positive = 1.0
+    """The grain: a cell of d vehicles becomes max(1, round(d / grain)) travellers of weight d / n each."""
+    scale: _Positive = 1.0
+    """Every cell is multiplied by this."""
+    value_of_time: ValueOfTime = ValueOfTime()
+    profile: Profile = Profile()
+
+
+class TntpDemand(_Demand):
+    """A trip table in the TNTP format, plain or gzipped."""
+
+    source: Literal["tntp"]
+    trips: _FileName
+
+
+class OdDemand(_Demand):
+    """A CSV matrix with the columns origin, destination, demand_vph.
+
+    Origins and destinations are ids of zones, or of nodes where the network has no zones.
+    """
+
+    source: Literal["od"]
+    file: _FileName
+
+
+class GravityDemand(_Demand):
+    """Doubly constrained gravity model between zones made from the street graph (or the network's own)."""
+
+    source: Literal["gravity"]
+    trips_per_h: _Positive
+    zones: Annotated[int, Field(ge=2, le=5000)] = 150
+    deterrence_km: _Positive = 5.0
+    """Length at which the willingness to travel has fallen to 1/e."""
+    centre_pull: _AtLeastZero = 1.0
+    """Exponent of the intersection density in a zone's attraction; 0 makes attraction follow residents alone."""
+
+
+class SyntheticDemand(_Demand):
+    """Demand that belongs to a synthetic network: one OD pair, or every corner of a grid to every other."""
+
+    source: Literal["synthetic"]
+    demand_vph: _Positive | None = None
+    """Total; the textbook's own value where left out."""
+
+
+DemandSpec: TypeAlias = Annotated[TntpDemand | OdDemand | GravityDemand | SyntheticDemand, Field(discriminator="source")]
+
+
+class Traffic(_Section):
+    """How congestion works and how exactly it is solved."""
+
+    model: Literal["static"] = "static"
+    gap: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-6
+    """Relative gap at which user equilibrium and system optimum count as solved."""
+    max_iterations: Annotated[int, Field(ge=1)] = 500
+    days: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """Most days that the travellers of the selfish world get to find their routes."""
+    atomic_gap: _AtLeastZero = 1e-4
+    """Relative gap of the travellers' own routes at which the days stop (they also stop when nobody can gain)."""
+
+
+class Market(_Section):
+    """Who takes part in the market for detours, and by what rules money moves."""
+
+    participation: _Fraction = 1.0
+    """Share of the travellers who are members, drawn by lot."""
+    numeraire: Literal["time", "money"] = "time"
+    """time: a credit is a vehicle-second, each minute counts the same; money: a traveller's own value of time counts."""
+    fee_per_vehicle: _AtLeastZero = 1.0
+    """Credits that the mover's contract pays to the validators for each vehicle he stands for."""
+    surplus_to_mover: _Fraction = 0.0
+    """Share of a deal's surplus that its contract pays to the mover; the rest is shared out at the window's end."""
+    shares: Literal["externality", "equal", "shapley", "least_core"] = "externality"
+    """How the members divide their gain at the window's end; shapley and least_core inside groups of the same OD pair."""
+    who_gives_way: Literal["lot", "auction"] = "lot"
+    """Whom of an OD pair the market asks first: lot, or a reverse auction by what they ask, which pays the next ask."""
+    strategies: dict[str, _Positive] = {}
+    """Share of the travellers who play each strategy (a name, or "module:Class"), rescaled to sum to 1; empty: all honest."""
+    rounds: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Most rounds of trading in a window."""
+    pairwise_compensates: bool = False
+    """pairwise: whether the one payer must compensate everybody whom the detour harms."""
+
+
+class ContractRules(_Section):
+    """How a detour that was paid for is enforced: evidence, validators, stakes and time-outs. Amounts in credits."""
+
+    enforcement: bool = True
+    """False pays every mover who claims to have driven the detour; nobody looks."""
+    collateral: _AtLeastZero = 2.0
+    """Multiple of the smallest collateral that deters: extra cost / (detection - false conviction) - price, at least one bond."""
+    roadside_units: _Fraction = 0.3
+    """Share of the links with a roadside unit; where they stand is drawn anew for each window."""
+    hit_rate: _Fraction = 0.95
+    """Probability that a unit reads a vehicle that passes."""
+    gps_share: _Fraction = 0.5
+    """Share of the trips whose sealed on-board unit has position fixes."""
+    gps_noise_m: _Positive = 10.0
+    """Standard deviation of a position fix across the road."""
+    gps_period_s: _Positive = 10.0
+    """Time between two fixes."""
+    conviction_odds: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1e6
+    """Likelihood ratio against the mover from which on circumstantial evidence rejects his claim."""
+    audit_share: _Fraction = 0.002
+    """Share of the claims whose full chain of link records is drawn up although nobody challenges them."""
+    validators: Annotated[int, Field(ge=1, le=10_000)] = 50
+    accuracy: _Fraction = 0.95
+    """Probability that an honest validator sees what the evidence implies."""
+    panel: Annotated[int, Field(ge=1, le=63)] = 3
+    """Seats of the first panel; each appeal takes 2n + 1."""
+    rounds: Annotated[int, Field(ge=0, le=5)] = 3
+    """Rounds of votes before the evidence is replayed."""
+    trap_rate: Annotated[float, Field(ge=0, le=0.9, allow_inf_nan=False)] = 0.05
+    """Share of the cases before the panels that are planted, with a known answer."""
+    appeal_share: _Fraction = 1.0
+    """Share of those who lost against the evidence who appeal; budgets are reserved."""
+    stake: Annotated[float, Field(ge=1e-3, le=1e6, allow_inf_nan=False)] = 40.0
+    """Stake of a validator's seat."""
+    juror_fee: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 2.0
+    """Fee of a rewarded seat, out of the losing bonds."""
+    bond: Annotated[float, Field(ge=1e-3, le=1e6, allow_inf_nan=False)] = 20.0
+    """Bond of a challenge."""
+    bond_growth: Annotated[int, Field(ge=1, le=8)] = 2
+    """Factor by which the bond of each appeal exceeds the one before."""
+    bounty: _Fraction = 0.5
+    """Share of a lost collateral that goes to the challenger; the rest goes to the payers."""
+    delay_share: _AtLeastZero = 1.0
+    """Deadline of arrival: departure + agreed time * (1 + this) + `delay_s`, rounded up to the minute."""
+    delay_s: _AtLeastZero = 240.0
+    claim_window_s: Annotated[int, Field(ge=1, le=10**9)] = 3600
+    challenge_window_s: Annotated[int, Field(ge=1, le=10**9)] = 3600
+    commit_window_s: Annotated[int, Field(ge=1, le=10**9)] = 600
+    reveal_window_s: Annotated[int, Field(ge=1, le=10**9)] = 600
+    appeal_window_s: Annotated[int, Field(ge=1, le=10**9)] = 600
+    replay_window_s: Annotated[int, Field(ge=1, le=10**9)] = 600
+
+
+class Adversaries(_Section):
+    """Who does not play fair, as shares of those who could do it."""
+
+    defectors: _Fraction = 0.0
+    """Share of the movers who drive the baseline and claim the detour with forged records."""
+    baseline_liars: _Fraction = 0.0
+    """Share of the members who name a baseline of their own."""
+    sybils: _Fraction = 0.0
+    """Share of the members who split into several identities."""
+    lazy_validators: _Fraction = 0.0
+    """Share of the validators who accept without looking."""
+    colluding_validators: _Fraction = 0.0
+    """Share of the validators who vote against the evidence, for defectors and for griefers."""
+    griefers: _Fraction = 0.0
+    """Share of the claims that the evidence supports and that somebody challenges nevertheless."""
+
+    @model_validator(mode="after")
+    def _validators_add_up(self) -> Adversaries:
+        if self.lazy_validators + self.colluding_validators > 1.0:
+            raise ValueError("lazy_validators and colluding_validators together exceed 1")
+        return self
+
+
+class Worlds(_Section):
+    """Which worlds run."""
+
+    run: tuple[str, ...] = ("selfish", "optimum")
+
+
+class ScenarioSpec(_Section):
+    """A whole scenario. Relative paths start at the folder of the scenario file."""
+
+    name: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$",
+            description="letters, digits, dots, dashes and underscores, at most 64, a letter or digit first",
+        ),
+    ]
+    description: str = ""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    network: NetworkSpec
+    demand: DemandSpec
+    traffic: Traffic = Traffic()
+    market: Market = Market()
+    contracts: ContractRules = ContractRules()
+    adversaries: Adversaries = Adversaries()
+    worlds: Worlds = Worlds()
+
+
+def load_scenario(path: Path, settings: Sequence[str] = (), seed: int | None = None) -> ScenarioSpec:
+    """Read a scenario file and apply `--set key=value` settings and `--seed`.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no TOML, or a key is unknown, has the wrong type or lies outside its bounds. Where the key was set
+        on the command line, the message names that instead of the file.
+    """
+    table = _read_toml(path)
+    for setting in settings:
+        _apply_setting(table, setting)
+    if seed is not None:
+        table["seed"] = seed
+    with naming_options(settings, seed):
+        return parse_scenario(table, source=path)
+
+
+@contextmanager
+def naming_options(settings: Sequence[str], seed: int | None) -> Iterator[None]:
+    """Let messages about a key that was set on the command line name that option instead of the scenario file."""
+    try:
+        yield
+    except InputError as error:
+        key = error.where or ""
+        options = {setting.partition("=")[0].replace(" ", ""): f"--set {setting}" for setting in settings}
+        if seed is not None:
+            options["seed"] = "--seed"
+        for typed_key, option in options.items():
+            if (
+                key == typed_key
+                or key.startswith((f"{typed_key}.", f"{typed_key}["))
+                or (key and typed_key.startswith(f"{key}."))
+            ):
+                raise InputError(error.problem, source=option, where=error.where, allowed=error.allowed) from None
+        raise
+
+
+def scenario_schema() -> dict[str, Any]:
+    """Return the JSON Schema of scenario files."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ScenarioSpec.model_json_schema()}
+
+
+def parse_scenario(table: Mapping[str, Any], *, source: str | Path | None = None) -> ScenarioSpec:
+    """Check a table of scenario keys and return the frozen spec; InputError names the first bad key."""
+    try:
+        return ScenarioSpec.model_validate(_tuples(table))
+    except ValidationError as error:
+        found = first_problem(error, ScenarioSpec.model_json_schema())
+        raise InputError(found.problem, source=source, where=found.key or None, allowed=found.allowed) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InputError("no such file", source=path, allowed="a scenario file (.toml)") from None
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", source=path, allowed="a scenario file (.toml)") from None
+    except UnicodeDecodeError as error:
+        raise InputError("is no text in UTF-8", source=path, where=f"byte {error.start + 1}", allowed="TOML") from None
+    try:
+        return tomllib.loads(text)
+    # Besides its own error (a ValueError) the parser lets through what Python says to numbers of thousands of digits and to
+    # brackets in thousands of brackets.
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"is not TOML: {error}", source=path) from None
+
+
+def _tuples(value: Any) -> Any:
+    # Strict mode takes no list for a tuple; TOML knows lists alone.
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list) else value
+
+
+def _apply_setting(table: dict[str, Any], setting: str) -> None:
+    """Put one `key=value` into the table."""
+    key, equals, text = setting.partition("=")
+    keys = [part.strip() for part in key.split(".")]
+    if not equals or not all(keys):
+        raise InputError(f"{setting!r}", source="--set", allowed="key=value, for example traffic.gap=1e-4")
+    inner: Any = table
+    for depth, part in enumerate(keys[:-1], start=1):
+        inner = inner.setdefault(part, {})
+        if not isinstance(inner, dict):
+            holder = ".".join(keys[:depth])
+            raise InputError(
+                f"{holder} is {shown_value(inner)} and no section", source=f"--set {setting}", allowed="a key inside a section"
+            )
+    inner[keys[-1]] = _setting_value(text.strip())
+
+
+def _setting_value(text: str) -> Any:
+    """Return a value as TOML reads it; a bare word is a text, as in a shell."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
