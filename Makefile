@@ -3,7 +3,6 @@ PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3.13 python3,$(if 
 VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
-export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
 
 .PHONY: demo test check format nightly bench dashboard clean
 
