@@ -83,8 +83,10 @@ def grid_network(size: int = 5, *, coordinates: bool = True, fixed_cost_s: float
     )
 
 
-def grid_population(network: RoadNetwork, *, pairs: int = 120, travellers_per_pair: int = 5, seed: int = 3) -> Population:
-    """Return travellers between random zones, each standing for six vehicles."""
+def grid_population(
+    network: RoadNetwork, *, pairs: int = 120, travellers_per_pair: int = 5, seed: int = 3, vot_sigma: float = 0.0
+) -> Population:
+    """Return travellers between random zones, each standing for six vehicles; `vot_sigma` spreads their values of time."""
     draw = np.random.default_rng(seed)
     cells = sorted({(int(a), int(b)) for a, b in draw.integers(0, network.n_zones, (pairs, 2)) if a != b})
     origin, destination = (np.asarray(side, dtype=np.int32) for side in zip(*cells, strict=True))
@@ -96,7 +98,7 @@ def grid_population(network: RoadNetwork, *, pairs: int = 120, travellers_per_pa
         od_idx=np.repeat(np.arange(len(cells), dtype=np.int32), travellers_per_pair),
         weight=np.full(n_travellers, VEHICLES),
         departure_s=draw.uniform(0, 3600, n_travellers),
-        vot_per_h=np.full(n_travellers, 3600.0),
+        vot_per_h=3600.0 * draw.lognormal(-0.5 * vot_sigma**2, vot_sigma, n_travellers),
     )
 
 
@@ -111,6 +113,11 @@ class MadeWorld:
 
 def made_world(network: RoadNetwork, population: Population, *, spread: float, seed: int = 5) -> MadeWorld:
     """Send everybody along a shortest path under link weights that are disturbed by up to `spread`."""
+    return driven_world(network, population, made_paths(network, population, spread=spread, seed=seed))
+
+
+def made_paths(network: RoadNetwork, population: Population, *, spread: float, seed: int = 5) -> list[list[int]]:
+    """Return the links of everybody's shortest path under link weights that are disturbed by up to `spread`."""
     draw = np.random.default_rng(seed)
     weight_s = network.free_flow_time_s * (1 + spread * draw.random(network.n_links))
     graph = nx.DiGraph()
@@ -124,6 +131,11 @@ def made_world(network: RoadNetwork, population: Population, *, spread: float, s
     for origin, destination in zip(population.origin_zone_idx, population.destination_zone_idx, strict=True):
         nodes = routes[int(zone_node[origin])][int(zone_node[destination])]
         paths.append([graph.edges[pair]["link_idx"] for pair in pairwise(nodes)])
+    return paths
+
+
+def driven_world(network: RoadNetwork, population: Population, paths: list[list[int]]) -> MadeWorld:
+    """Return the world in which everybody drives these paths."""
     path_start = np.concatenate([[0], np.cumsum([len(path) for path in paths])]).astype(np.int64)
     path_link_idx = np.concatenate(paths).astype(np.int32)
     weight = np.repeat(population.weight, np.diff(path_start))

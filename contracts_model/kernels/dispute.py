@@ -36,7 +36,6 @@ from contracts_model.kernels.codes import (
     STATE_VOTING,
     TOO_LATE,
     UNKNOWN_TERMS,
-    VERDICT_NOT_FINAL,
     VERDICT_REJECTED,
     WRONG_ACTOR,
     WRONG_STATE,
@@ -86,9 +85,6 @@ def add_bond(t: Tables, escrow: int, side: int, poster: int, amount: int) -> Non
     record["bond"] = amount
     record["poster"] = poster
     record["side"] = side
-    record["ruling"] = VERDICT_NOT_FINAL
-    record["first_seat"] = 0
-    record["seats"] = 0
     row["pot_bonds"] += amount
     row["bonds"] += 1
 
@@ -245,9 +241,6 @@ def plant(
     row["performer"] = NOBODY
     row["challenger"] = NOBODY
     row["first_party"] = t.counters[PARTIES]
-    row["payers"] = 0
-    row["payees"] = 0
-    row["bonds"] = 0
     count = eligible(t, at, operator)
     if size == 0 or count < size:
         return NO_PANEL

@@ -210,13 +210,11 @@ def open_escrow(
     for i in range(p0, p1):
         party = t.parties[first + i - p0]
         party["value"] = dues[i]
-        party["paid"] = 0
         party["actor"] = payers[i]
         write(t, now, KIND_PROMISE_PAYER, at, asset, i - p0, payers[i], NOBODY, dues[i], 0)
     for i in range(q0, q1):
         party = t.parties[first + p1 - p0 + i - q0]
         party["value"] = weights[i]
-        party["paid"] = 0
         party["actor"] = payees[i]
         write(t, now, KIND_PROMISE_PAYEE, at, asset, i - q0, NOBODY, payees[i], 0, weights[i])
     return OK

@@ -149,7 +149,7 @@ COUNTERS: Final = 21
 
 
 class Tables(NamedTuple):
-    """Whole state of a book; arrays are replaced by longer ones when they are full."""
+    """Whole state of a book; arrays are replaced by longer ones when they are full. A row that was never used holds zeros."""
 
     counters: Ints
     balances: Ints

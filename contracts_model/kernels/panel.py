@@ -102,9 +102,6 @@ def seat_panel(t: Tables, now: int, escrow: int, round_idx: int, count: int, siz
         juror = t.scratch[i]
         seat = t.seats[first + i]
         seat["juror"] = juror
-        seat["committed"] = 0
-        seat["revealed"] = 0
-        seat["vote"] = VERDICT_NOT_FINAL
         t.balances[juror, terms["bond_asset"], STAKED] -= amount
         write(t, now, KIND_SEAT, escrow, terms["bond_asset"], round_idx, juror, POT_SEATS, amount, first + i)
     row["pot_seats"] += size * amount

@@ -11,8 +11,8 @@ when the best gap has not fallen by a tenth in 30 iterations (the floor of float
 
 Lower bound of the optimum. Z is convex, so Z(w) >= Z(v) + sum_a m_a(v) (w_a - v_a) for all flows w, and the right side is least
 at all-or-nothing flows: Z* >= Z(v) - (TSTT - SPTT) at marginal costs m. The best bound of all iterations is kept, less the
-rounding error that its sums can carry. It rests on t_a being convex or at least v t_a(v) being convex: power 0 or above gives
-that.
+rounding error that its sums can carry; nor can it cost less than cheapest paths on empty streets. It rests on t_a being convex
+or at least v t_a(v) being convex: power 0 or above gives that.
 """
 
 from __future__ import annotations
@@ -146,7 +146,8 @@ def solve(
             break
         state.improve(jointly=_is_slow(history))
         iteration += 1
-    return state.result(history, None if lower_bound == -math.inf else lower_bound, stopped, reached=relative_gap <= gap)
+    bound = max(lower_bound, state.free_flow_total()) if principle is Principle.SYSTEM_OPTIMUM else None
+    return state.result(history, bound, stopped, reached=relative_gap <= gap)
 
 
 def _is_slow(history: list[IterationRecord]) -> bool:
@@ -272,6 +273,12 @@ class _Solver:
             self.user_links.flow[:] = self.links.flow
             refresh_costs(self.user_links)
         return float(compensated_dot(self.user_links.flow, self.user_links.cost))
+
+    def free_flow_total(self) -> float:
+        """Return what the demand costs at least on empty streets: the better lower bound while the gap is wide."""
+        self.grow_trees(0, self.problem.n_origins, self.problem.links(Principle.USER_EQUILIBRIUM))
+        total = math.fsum(self.cheapest_total)
+        return total - _rounding_slack(total, self.problem)
 
     def user_cheapest_cost(self) -> float:
         if self.user_links is not self.links:

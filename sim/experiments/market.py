@@ -131,8 +131,7 @@ def close_market(built: BuiltScenario, world: CityModel, setting: MarketSetting)
 
 
 def _common(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> dict[str, Any]:
-    weighted = setting.value * built.population.weight
-    utility = to_micro(weighted * setting.baseline.cost_s) - to_micro(weighted * world.traffic.traveller_costs_s()) + money
+    utility = _utility_micro(built, world, setting, money)
     # Outside the coalition nobody was promised anything.
     below = (utility < -1) & (setting.is_member if world.mechanism.world in ("coalition", "pairwise") else True)
     return {
@@ -173,7 +172,17 @@ def _close_coalition(built: BuiltScenario, world: CityModel, setting: MarketSett
     money, settled = _settle_coalition(world, setting, enforcement, link_cost)
     content = _savings(built, world, setting) | enforcement.totals() | settled
     content |= {"deals": mechanism.book.n_deals, "members": int(setting.is_member.sum())}
-    return MarketOutcome(money, content | _common(built, world, setting, money), enforcement)
+    content |= _common(built, world, setting, money)
+    honest = setting.is_member.copy()
+    honest[defectors] = False
+    content["honest_below_baseline"] = int((_utility_micro(built, world, setting, money)[honest] < -1).sum())
+    return MarketOutcome(money, content, enforcement)
+
+
+def _utility_micro(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> OffsetColumn:
+    """Return baseline cost - cost + money of every traveller."""
+    weighted = setting.value * built.population.weight
+    return to_micro(weighted * setting.baseline.cost_s) - to_micro(weighted * world.traffic.traveller_costs_s()) + money
 
 
 def _settle_coalition(

@@ -18,12 +18,16 @@ from markupsafe import Markup
 
 from sim.errors import InputError
 from sim.experiments import report_charts as charts
+from sim.experiments import report_contracts as contracts
+from sim.experiments import report_emissions as emitted
 from sim.experiments import report_format as text
 from sim.experiments import report_maps as maps
+from sim.experiments import report_market as market
 from sim.experiments import report_sections as sections
 from sim.experiments.record import LOCK, MANIFEST, REPORT, RecordedRun, add_file, read_run
 from sim.experiments.record_tables import GEOMETRY_COLUMN
 from sim.experiments.report_sections import OPTIMUM, SELFISH
+from sim.settlement.ledger_file import LedgerCheck
 
 _TEMPLATE = "report.html.jinja"
 _SOURCE_COLOURS = {
@@ -69,8 +73,15 @@ class ChartFigure:
     legend: tuple[tuple[str, str], ...]
 
 
-def write_report(run_folder: Path) -> Path:
+def write_report(run_folder: Path, ledger: LedgerCheck | None = None) -> Path:
     """Write report.html into a run folder from the other files in it, enter it in the manifest, and return its path.
+
+    Parameters
+    ----------
+    run_folder
+        A finished run.
+    ledger
+        What `ledger_check` found, where that is known already: large ledgers take a second.
 
     Raises
     ------
@@ -79,11 +90,36 @@ def write_report(run_folder: Path) -> Path:
     RunFailedError
         The folder cannot be written to.
     """
-    return add_file(run_folder, REPORT, report_html(read_run(run_folder)).encode("utf-8"))
+    return add_file(run_folder, REPORT, report_html(read_run(run_folder), ledger).encode("utf-8"))
 
 
-def report_html(run: RecordedRun) -> str:
-    """Return the page; parts whose world or table is absent are left out.
+def ledger_findings(run_folder: Path) -> list[str]:
+    """Return what is damaged in the ledger of a run, in words; empty where it verifies, or where the run recorded none.
+
+    Raises
+    ------
+    InputError
+        The folder is no run folder.
+    """
+    check = ledger_check(run_folder)
+    return [] if check is None else list(check.problems)
+
+
+def ledger_check(run_folder: Path) -> LedgerCheck | None:
+    """Recompute the ledger of a run from its files; None where the run recorded none.
+
+    `report_contracts.ledger_sentence` says in words what was checked.
+
+    Raises
+    ------
+    InputError
+        The folder is no run folder.
+    """
+    return contracts.check_run_ledger(read_run(run_folder))
+
+
+def report_html(run: RecordedRun, ledger: LedgerCheck | None = None) -> str:
+    """Return the page; parts whose world or table is absent are left out. See `write_report` for `ledger`.
 
     Raises
     ------
@@ -102,21 +138,27 @@ def report_html(run: RecordedRun) -> str:
         "percent": text.percent,
         "duration": text.duration,
         "size": text.size,
+        "significant": text.significant,
+        "signed_percent": text.signed_percent,
         "words": _words,
+        "world_name": sections.world_name,
     }
     try:
-        return environment.get_template(_TEMPLATE).render(_content(run))
+        return environment.get_template(_TEMPLATE).render(_content(run, ledger))
     except jinja2.UndefinedError as error:
         raise InputError(f"lacks a key that the report needs: {error}", source=run.path / MANIFEST) from None
 
 
-def _content(run: RecordedRun) -> dict[str, Any]:
+def _content(run: RecordedRun, ledger: LedgerCheck | None) -> dict[str, Any]:
     """Return everything that the template shows."""
     links, geo_metadata = _links(run)
     has_fixed_cost = bool(links) and bool((links["fixed_cost_s"] > 0).any())
     # What is cheap and may refuse a broken file comes before the pictures.
     headline, worlds = sections.headline(run, has_fixed_cost=has_fixed_cost), sections.world_rows(run)
     times = sections.trip_times(run)
+    contracts_found = contracts.contracts_section(run, links, ledger)
+    money = _market_content(run, None if contracts_found is None else contracts_found.defectors)
+    emissions = emitted.emissions(links, list(sections.worlds_of(run)))
     figures, map_remark = _maps(links, geo_metadata)
     notes = [str(note) for note in run.manifest.get("notes", ())]
     return {
@@ -126,6 +168,11 @@ def _content(run: RecordedRun) -> dict[str, Any]:
         "headline": headline,
         "has_fixed_cost": has_fixed_cost,
         "worlds": worlds,
+        **money,
+        "contracts": contracts_found,
+        "emissions": emissions,
+        "emission_source": emitted.SOURCE,
+        "emission_range_kph": emitted.SPEED_RANGE_KPH,
         "world_colours": charts.colour_variables(list(sections.worlds_of(run))),
         "maps": figures,
         "map_remark": map_remark,
@@ -143,6 +190,47 @@ def _content(run: RecordedRun) -> dict[str, Any]:
         "lock_text": (run.path / LOCK).read_text(encoding="utf-8"),
         "manifest_name": MANIFEST,
     }
+
+
+def _market_content(run: RecordedRun, defectors: frozenset[int] | None) -> dict[str, Any]:
+    """Return what the template shows of the worlds in which money moves; `defectors` are rows of trips."""
+    names = market.market_worlds(run)
+    trips = market.trip_money(run) if names else None
+    cost_micro = market.time_cost_micro(run, trips) if names else None
+    honest_below = market.honest_below_baseline(trips, defectors)
+    return {
+        "market_headline": market.market_headline(run, honest_below),
+        "market_cells": {name: (market.below_baseline(run, name), market.money_moved(run, name, cost_micro)) for name in names},
+        "savings": market.savings(run, honest_below),
+        "welfare": market.welfare_rows(run, trips),
+        "payments": market.payment_facts(run, cost_micro),
+        "market_charts": [] if trips is None else list(_group_charts(trips, names)),
+    }
+
+
+def _group_charts(trips: market.TripMoney, names: list[str]) -> Iterator[ChartFigure]:
+    world = market.COALITION if market.COALITION in names else names[0]
+    found = market.groups(trips, world)
+    if found is None:
+        return
+    why = "" if found.by == "value of time" else " Everybody has the same value of time."
+    name, x_label = sections.world_name(world), f"decile of the {found.by}"
+    svg = charts.winners_svg(
+        found.better, found.worse, x_label=x_label, description=f"Winners and losers by decile of the {found.by}"
+    )
+    ends = (("Better off than in the baseline", "--optimum"), ("Worse off", "--selfish"))
+    yield ChartFigure(f"{name}: winners and losers", f"Members alone, payments counted.{why}", Markup(svg), ends)
+    parts = {"Time saved": found.time, "Money received": found.money}
+    svg, colours = charts.parts_svg(
+        parts,
+        found.time + found.money,
+        x_label=x_label,
+        y_label="of the baseline cost",
+        description=f"Time saved and money received by decile of the {found.by}",
+    )
+    caption = "Sums of each group over its baseline cost. Money below zero was paid."
+    legend = (*colours.items(), ("Both together", "--ink"))
+    yield ChartFigure(f"{name}: time and money", caption, Markup(svg), legend)
 
 
 def _words(key: str) -> str:
@@ -188,12 +276,22 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
                 (f"{text.MINUS}{text.whole(limit_vph)} or less", "vehicles an hour", f"+{text.whole(limit_vph)} or more"),
             )
         )
+    if {SELFISH, market.COALITION} <= set(worlds):
+        difference, limit_vph = maps.difference_map(shapes, links, market.COALITION, SELFISH)
+        figures.append(
+            _map_figure(
+                difference,
+                "Coalition minus selfish",
+                "Purple streets carry more when detours are paid for, green ones more when everybody is selfish.",
+                (f"{text.MINUS}{text.whole(limit_vph)} or less", "vehicles an hour", f"+{text.whole(limit_vph)} or more"),
+            )
+        )
     return figures, "The network has no coordinates: this is a schematic, distances mean nothing." if shapes.schematic else ""
 
 
 def world_text(world: str) -> str:
     """Return the name of a world inside a sentence."""
-    return world.replace("_", " ")
+    return sections.world_name(world).lower()
 
 
 def _map_figure(picture: maps.Picture, title: str, caption: str, ends: tuple[str, str, str]) -> MapFigure:

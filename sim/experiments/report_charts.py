@@ -18,6 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from numpy.typing import NDArray
 
 from sim.arrays import FloatColumn
 from sim.experiments.report_format import MINUS, ten_to
@@ -30,7 +31,7 @@ _SMALLEST_GAP = 1e-16
 _INK, _SOFT, _GRID = "#0a0a01", "#0a0a02", "#0a0a03"
 _VARIABLES = {_INK: "--ink", _SOFT: "--soft", _GRID: "--line"}
 _WORLD_COLOURS = {"selfish": "#0a0b01", "optimum": "#0a0b02"}
-_OTHER_COLOURS = ("#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06")
+_OTHER_COLOURS = ("#0a0b03", "#0a0b04", "#0a0b05", "#0a0b06", "#0a0b07", "#0a0b08")
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (2, 1.5)), (0, (7, 2, 2, 2)))
 
 
@@ -109,6 +110,55 @@ def change_svg(change_s: FloatColumn, weight: FloatColumn, *, limit_s: float, de
         _share_axis(axes, f"change of travel time ({unit})")
 
     return _svg(draw, description, [])
+
+
+def winners_svg(better: FloatColumn, worse: FloatColumn, *, x_label: str, description: str) -> str:
+    """Return shares of each group that end better off (upwards) and worse off (downwards)."""
+    place = np.arange(1, len(better) + 1)
+
+    def draw(axes: Axes) -> None:
+        axes.bar(place, better, width=0.8, color=_WORLD_COLOURS["optimum"], linewidth=0)
+        axes.bar(place, -worse, width=0.8, color=_WORLD_COLOURS["selfish"], linewidth=0)
+        _group_axes(axes, place, x_label)
+        axes.set_ylim(-max(0.1, 1.05 * float(worse.max())), 1.05)
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value) * 100:g}\u00a0%"))
+        _y_label(axes, "share of the group")
+
+    return _svg(draw, description, [])
+
+
+def parts_svg(
+    parts: Mapping[str, FloatColumn], total: FloatColumn, *, x_label: str, y_label: str, description: str
+) -> tuple[str, dict[str, str]]:
+    """Return signed parts of each group side by side with their total as a mark, and the CSS variable of each part's colour."""
+    names = list(parts)
+    place = np.arange(1, len(total) + 1)
+    width = 0.8 / len(names)
+
+    def draw(axes: Axes) -> None:
+        for position, (name, values) in enumerate(parts.items()):
+            left = place - 0.4 + (position + 0.5) * width
+            axes.bar(left, values, width=width * 0.94, color=_stand_in(name, names), linewidth=0)
+        axes.plot(place, total, linestyle="none", marker="D", markersize=5, color=_INK)
+        _group_axes(axes, place, x_label)
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.yaxis.set_major_formatter(FuncFormatter(_signed_share))
+        _y_label(axes, y_label)
+
+    return _svg(draw, description, names), colour_variables(names)
+
+
+def _group_axes(axes: Axes, place: NDArray[np.int64], x_label: str) -> None:
+    axes.axhline(0.0, color=_SOFT, linewidth=0.8)
+    axes.set_xticks(place)
+    axes.set_xlim(0.4, len(place) + 0.6)
+    axes.set_xlabel(x_label)
+
+
+def _signed_share(value: float, _position: object) -> str:
+    # What is left of 0 after floating-point steps between ticks has no sign.
+    percent = round(value * 100, 9)
+    return f"{percent:+g}\u00a0%".replace("-", MINUS) if percent else "0"
 
 
 def _time_unit(largest_s: float) -> tuple[float, str]:

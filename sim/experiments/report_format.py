@@ -63,6 +63,28 @@ def percent(share: float, digits: int = 2) -> str:
     return f"{significant(share * 100, digits)}{_SPACE}%"
 
 
+def signed_percent(share: float, digits: int = 2) -> str:
+    """Return a change as a percentage with its sign: "+2.6 %", "−0.031 %", "0 %"."""
+    shown = percent(abs(share), digits)
+    return shown if share == 0 else f"{'+' if share > 0 else MINUS}{shown}"
+
+
+def small_percent(share: float) -> str:
+    """Return a probability as a percentage; below a millionth it only says so."""
+    return f"less than 0.0001{_SPACE}%" if 0 < share < 1e-6 else percent(share)
+
+
+def closed_share(share: float) -> str:
+    """Return a share of 0 to 1 as a percentage, rounded down to tenths so that nothing looks more complete than it is."""
+    return f"{math.floor(min(share, 1.0) * 1000 + 1e-9) / 10:g}{_SPACE}%"
+
+
+def credits(number: float) -> str:
+    """Return an amount of money: "12,345.7 credits"."""
+    shown = f"{significant(abs(number), 3)}{_SPACE}{'credit' if abs(number) == 1 else 'credits'}"
+    return f"{MINUS}{shown}" if number < 0 else shown
+
+
 def power(number: float) -> str:
     """Return a small number as "4.2 × 10⁻⁷"; numbers from 0.001 on stay as they are."""
     if number == 0 or not math.isfinite(number):
@@ -84,10 +106,10 @@ def ratio(value: float, uncertainty: float) -> str:
     return f"{value:.{decimals}f}"
 
 
-def interval(low: float, high: float) -> str:
-    """Return an interval with just enough decimals (nine at most) to show its width, rounded outwards so that it still holds."""
+def interval(low: float, high: float, most_decimals: int = 9) -> str:
+    """Return an interval with just enough decimals to show its width, rounded outwards so that it still holds."""
     width = high - low
-    decimals = 9 if width <= 0 else min(9, max(3, 1 - math.floor(math.log10(width))))
+    decimals = most_decimals if width <= 0 else min(most_decimals, max(3, 1 - math.floor(math.log10(width))))
     scale = 10.0**decimals
     # The tolerance keeps 1.0262 from becoming 1.0261 because its product is 10261.999...
     down, up = math.floor(low * scale + 1e-6) / scale, math.ceil(high * scale - 1e-6) / scale

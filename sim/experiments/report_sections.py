@@ -27,7 +27,22 @@ _ATTRIBUTES = (
 )
 SAME_TIME_S = 1.0
 """Travel times this close count as the same."""
-_MEANING = {SELFISH: "everybody takes their own best route", OPTIMUM: "the smallest total, within its gap"}
+_NAMES = {
+    "pairwise": "Pairs",
+    "toll": "Toll",
+    "toll_uniform": "Toll, equal refunds",
+    "toll_od": "Toll, refunds by trip",
+}
+_MEANING = {
+    SELFISH: "everybody takes their own best route",
+    OPTIMUM: "the smallest total, within its gap",
+    "coalition": "travellers pay each other for detours",
+    "pairwise": "one payer for each detour",
+    "toll": "marginal-cost tolls, nothing refunded",
+    "toll_uniform": "the same refund for every vehicle",
+    "toll_od": "refunded inside each pair of zones",
+    "random_control": "as many detours, drawn at random",
+}
 _PROVENANCE = {
     "file": "stated by the network file",
     "tag": "map tag",
@@ -60,6 +75,7 @@ class WorldRow:
     total: str
     mean: str
     ratio: str
+    interval: str
     gap: str
     remark: str
     detail: bool
@@ -111,7 +127,15 @@ class ProvenanceBar:
 
 def world_name(world: str) -> str:
     """Return the name of a world as a heading."""
-    return world.replace("_", " ").capitalize()
+    return _NAMES.get(world, world.replace("_", " ").capitalize())
+
+
+def optional_number(run: RecordedRun, world: str, key: str) -> float | None:
+    """Return a number of one world in poa.json, None where it is absent or null; InputError where it is something else."""
+    value = worlds_of(run)[world].get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
+        raise InputError(f"{value!r}", source=run.path / POA, where=f"worlds.{world}.{key}", allowed="a number or null")
+    return None if value is None else float(value)
 
 
 def worlds_of(run: RecordedRun) -> dict[str, Mapping[str, Any]]:
@@ -169,12 +193,15 @@ def headline(run: RecordedRun, *, has_fixed_cost: bool) -> Headline:
 
 
 def world_rows(run: RecordedRun) -> list[WorldRow]:
-    """Return the table of worlds: each world, then its travellers one by one, then its proven bound."""
+    """Return the table of worlds: each world, then its travellers one by one, then its proven bound.
+
+    What the worlds with money start from, the routes that the lottery drew, stands below the selfish world.
+    """
     worlds = worlds_of(run)
     optimum_s = float(worlds[OPTIMUM]["total_time_s"]) if OPTIMUM in worlds else None
     rows = []
     for name, world in worlds.items():
-        rows.append(_world_row(name, world_name(name), world, optimum_s, remark=_world_remark(name, world)))
+        rows.append(_world_row(name, world_name(name), world, optimum_s, remark=_MEANING.get(name, "")))
         atomic = world.get("atomic")
         if atomic:
             rows.append(_world_row(name, "one by one", atomic, optimum_s, remark=_days_remark(atomic), detail=True))
@@ -184,6 +211,9 @@ def world_rows(run: RecordedRun) -> list[WorldRow]:
             mean_s = float(world["mean_time_s"]) * float(bound_s) / total_s if total_s > 0 else 0.0
             bound = {"total_time_s": bound_s, "mean_time_s": mean_s}
             rows.append(_world_row(name, "lower bound", bound, optimum_s, remark="proven: no assignment takes less", detail=True))
+        if name == SELFISH and isinstance(run.poa.get("baseline"), dict):
+            remark = "drawn by lottery; markets start here"
+            rows.append(_world_row(name, "baseline", run.poa["baseline"], optimum_s, remark=remark, detail=True))
     return rows
 
 
@@ -197,15 +227,16 @@ def _world_row(
         total=text.vehicle_hours(total_s),
         mean=text.duration(float(entry["mean_time_s"]), 1),
         ratio=f"{total_s / optimum_s:.5f}" if optimum_s else "",
+        interval=_ratio_interval(entry) if optimum_s else "",
         gap="" if gap is None else text.power(float(gap)),
         remark=remark,
         detail=detail,
     )
 
 
-def _world_remark(name: str, world: Mapping[str, Any]) -> str:
+def _ratio_interval(world: Mapping[str, Any]) -> str:
     bounds = world.get("ratio_interval")
-    return f"ratio from {text.interval(float(bounds[0]), float(bounds[1]))}" if bounds else _MEANING.get(name, "")
+    return text.interval(float(bounds[0]), float(bounds[1]), most_decimals=6) if bounds else ""
 
 
 def _days_remark(atomic: Mapping[str, Any]) -> str:

@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
-from sim.kernels.segments import Links as Links
-from sim.kernels.segments import Pairs, equalise, move
+from sim.kernels.segments import Links, Pairs, equalise, move
 
 NOTHING = -1
 _TINY_SHARE = 1e-13

@@ -24,9 +24,9 @@ import numpy as np
 
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
-from sim.kernels.bush import Links
 from sim.kernels.costs import cost_and_slope
 from sim.kernels.routes import NO_ROUTE, Routes
+from sim.kernels.segments import Links
 
 
 class Deals(NamedTuple):

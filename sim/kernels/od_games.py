@@ -10,9 +10,9 @@ import numpy as np
 
 from sim.arrays import FloatColumn, IndexColumn
 from sim.kernels._jit import kernel
-from sim.kernels.bush import Links
 from sim.kernels.deals import best_detour, mark, move
 from sim.kernels.routes import NO_ROUTE, Routes
+from sim.kernels.segments import Links
 
 _MOST_ROUNDS = 100
 

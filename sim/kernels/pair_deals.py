@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from sim.arrays import FloatColumn, IndexColumn
 from sim.kernels._jit import kernel
-from sim.kernels.bush import Links
 from sim.kernels.costs import cost_and_slope
 from sim.kernels.deals import move
 from sim.kernels.routes import NO_ROUTE, Routes
+from sim.kernels.segments import Links
 
 
 @kernel

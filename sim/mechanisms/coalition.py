@@ -24,9 +24,11 @@ from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.assignment.static_traffic import StaticTraffic
 from sim.mechanisms.protocol import RouteChanges
 from sim.negotiation.baseline import Baseline
-from sim.negotiation.conduct import Conduct
+from sim.negotiation.conduct import Conduct, surcharges_by_traveller
 from sim.negotiation.deal_book import DealBook
 from sim.negotiation.marketplace import Marketplace
+from sim.negotiation.od_savings import OdSavings
+from sim.negotiation.shares import MemberFacts, honour_surcharges, member_shares
 from sim.spec import Market
 
 _ANSWER_PASSES = 100
@@ -117,6 +119,30 @@ class Coalition:
     def why_stop(self, traffic: StaticTraffic, last_changes: RouteChanges) -> str | None:
         """Stop when a round closes no deal, or after the last round."""
         return self._stopped_because
+
+    def shares(self, traffic: StaticTraffic, gain: float) -> FloatColumn:
+        """Return the members' shares of what they gained, by the scenario's rule; surcharges of the deals come first.
+
+        Parameters
+        ----------
+        traffic
+            The world when trading has closed.
+        gain
+            Credits that the members gained together, fees paid.
+        """
+        place, weight = self.place, traffic.population.weight
+        members, fee = place.members, self.market.fee_per_vehicle
+        stake = place.stakes(self.baseline_route)
+        facts = MemberFacts(
+            member=members,
+            od_idx=traffic.population.od_idx[members],
+            weight=weight[members],
+            external_cost=self.baseline.external_cost_s[members],
+            savings=OdSavings(traffic, self.baseline_route, stake, self.value, fee),
+            seed=self._seed,
+        )
+        surcharge = surcharges_by_traveller(self.book, len(weight))[members]
+        return honour_surcharges(member_shares(self.market.shares, facts), surcharge, gain)
 
     def _remember(self, traffic: StaticTraffic, route: IndexColumn) -> None:
         cost = self.value * traffic.population.weight * traffic.routes.costs(traffic.links.cost)[route]

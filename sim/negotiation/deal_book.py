@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
-from sim.kernels.bush import Links
 from sim.kernels.deals import Deals, trade_in_turn
 from sim.kernels.routes import Routes
+from sim.kernels.segments import Links
 
 LEAST_SURPLUS = 1e-9
 """Share of his trip's cost that a detour must be worth to everybody together; above rounding, so that trading ends."""

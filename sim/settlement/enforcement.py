@@ -8,12 +8,13 @@ collateral that anybody could post deters; it is then that of `LEAST_POWER`, and
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from contracts_model import Verdict
-from sim.arrays import BoolColumn, FloatColumn, OffsetColumn
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.network.road_network import RoadNetwork
 from sim.settlement.adversaries import grieved, tempers
 from sim.settlement.claims import CaseFile, Promises, audited, claim_digests, draw_up_case
@@ -23,6 +24,7 @@ from sim.settlement.disputes import Disputes, Docket
 from sim.settlement.escrows import Escrows, micro
 from sim.settlement.evidence import (
     Evidence,
+    Separation,
     compare,
     deadlines_ms,
     gather_evidence,
@@ -37,6 +39,29 @@ from sim.spec import Adversaries, ContractRules
 
 LEAST_POWER: Final = 0.01
 """Least detection minus false conviction that a collateral is computed for."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prospect:
+    """What is known of a window's contracts before anybody drives; columns of shape (n_contracts,).
+
+    `counts` already says what the units will read, which shows after the drive alone; `differs` is false where the mover
+    ended on his baseline and has no promise to break.
+    """
+
+    has_unit: BoolColumn
+    counts: IndexColumn
+    separation: Separation
+    detection: FloatColumn
+    false_conviction: FloatColumn
+    differs: BoolColumn
+    collateral_micro: OffsetColumn
+    deadline_ms: OffsetColumn
+
+    @property
+    def claim_at_s(self) -> int:
+        """When all claims are handed in: after the last deadline."""
+        return int(self.deadline_ms.max(initial=0)) // 1000 + 1
 
 
 def enforce(
@@ -77,57 +102,64 @@ def enforce(
     """
     if not (np.isfinite(agreed_time_s).all() and np.isfinite(link_time_s).all()):
         raise ValueError("link times must be finite")
-    has_unit = roadside_units(network.n_links, rules.roadside_units, seed, window)
-    counts = compare(detours, contracts.mover, drove_target, has_unit, rules, seed, window)
-    separation = separations(network, detours, np.ascontiguousarray(counts[:, 6]), agreed_time_s, rules)
-    detection, false_conviction = rates_of_conviction(counts, separation, rules)
-    differs: BoolColumn = np.asarray(counts[:, :2].any(axis=1))
-    kept_promise: BoolColumn = drove_target | ~differs
-    power = detection - false_conviction
-    collateral = _collateral_micro(contracts, detours, agreed_time_s, differs, power, rules)
-    deadline_ms = deadlines_ms(detours, agreed_time_s, rules)
-    claim_at_s = int(deadline_ms.max(initial=0)) // 1000 + 1
-    escrows = Escrows(contracts, collateral, claim_at_s, rules, seed)
-    promises = Promises(detours, deadline_ms, escrows.accounts, has_unit, rules, seed)
-    escrows.sign(promises.digests(), claim_at_s + rules.claim_window_s)
+    prospect = _prospect(contracts, detours, drove_target, network, agreed_time_s, rules, seed, window)
+    kept_promise: BoolColumn = drove_target | ~prospect.differs
+    escrows = Escrows(contracts, prospect.collateral_micro, prospect.claim_at_s, rules, seed)
+    promises = Promises(detours, prospect.deadline_ms, escrows.accounts, prospect.has_unit, rules, seed)
+    escrows.sign(promises.digests(), prospect.claim_at_s + rules.claim_window_s)
 
     evidence = gather_evidence(
-        detours, contracts.mover, counts, separation, kept_promise, link_time_s, deadline_ms, rules, seed, window
+        detours,
+        contracts.mover,
+        prospect.counts,
+        prospect.separation,
+        kept_promise,
+        link_time_s,
+        prospect.deadline_ms,
+        rules,
+        seed,
+        window,
     )
     docket = _docket(contracts, evidence, rules, adversaries, seed, window)
-    audits = audited(contracts.mover, rules, seed, window) & rules.enforcement
-    cases: dict[int, CaseFile] = {
-        contract: draw_up_case(
-            promises,
-            contract,
-            int(contracts.mover[contract]),
-            evidence,
-            bool(kept_promise[contract]),
-            has_unit,
-            link_time_s,
-            rules.hit_rate,
-            seed,
-            window,
+    audits: BoolColumn = audited(contracts.mover, rules, seed, window) & rules.enforcement
+    cases: dict[int, CaseFile] = {}
+    for contract in np.union1d(docket.challenged, np.flatnonzero(audits)).tolist():
+        mover, kept = int(contracts.mover[contract]), bool(kept_promise[contract])
+        cases[contract] = draw_up_case(
+            promises, contract, mover, evidence, kept, prospect.has_unit, link_time_s, rules.hit_rate, seed, window
         )
-        for contract in np.union1d(docket.challenged, np.flatnonzero(audits)).tolist()
-    }
     escrows.claim(claim_digests(promises, evidence, cases))
     disputes = Disputes(escrows, promises, evidence, cases, tempers(rules.validators, adversaries, seed), seed, window)
     planted = disputes.run(docket)
     escrows.run_until()
-    return _outcome(
-        contracts,
-        detours,
-        evidence,
-        escrows,
-        kept_promise,
-        detection,
-        false_conviction,
-        differs & (power < LEAST_POWER),
-        docket,
-        collateral,
-        audits,
-        planted,
+    return _outcome(detours, evidence, escrows, kept_promise, prospect, docket, audits, planted)
+
+
+def _prospect(
+    contracts: Contracts,
+    detours: Detours,
+    drove_target: BoolColumn,
+    network: RoadNetwork,
+    agreed_time_s: FloatColumn,
+    rules: ContractRules,
+    seed: int,
+    window: int,
+) -> _Prospect:
+    has_unit = roadside_units(network.n_links, rules.roadside_units, seed, window)
+    counts = compare(detours, contracts.mover, drove_target, has_unit, rules, seed, window)
+    separation = separations(network, detours, np.ascontiguousarray(counts[:, 6]), agreed_time_s, rules)
+    detection, false_conviction = rates_of_conviction(counts, separation, rules)
+    differs = np.asarray(counts[:, :2].any(axis=1))
+    power = detection - false_conviction
+    return _Prospect(
+        has_unit=has_unit,
+        counts=counts,
+        separation=separation,
+        detection=detection,
+        false_conviction=false_conviction,
+        differs=differs,
+        collateral_micro=_collateral_micro(contracts, detours, agreed_time_s, differs, power, rules),
+        deadline_ms=deadlines_ms(detours, agreed_time_s, rules),
     )
 
 
@@ -168,39 +200,37 @@ def _docket(
 
 
 def _outcome(
-    contracts: Contracts,
     detours: Detours,
     evidence: Evidence,
     escrows: Escrows,
-    drove_target: BoolColumn,
-    detection: FloatColumn,
-    false_conviction: FloatColumn,
-    undeterred: BoolColumn,
+    kept_promise: BoolColumn,
+    prospect: _Prospect,
     docket: Docket,
-    collateral_micro: OffsetColumn,
     audits: BoolColumn,
     planted: PlantedCases,
 ) -> Enforcement:
-    rows = escrows.book.tables.escrows[: contracts.n_contracts]
-    challenged, griefed = np.zeros(contracts.n_contracts, np.bool_), np.zeros(contracts.n_contracts, np.bool_)
+    n_contracts = escrows.n_contracts
+    rows = escrows.book.tables.escrows[:n_contracts]
+    challenged, griefed = np.zeros(n_contracts, np.bool_), np.zeros(n_contracts, np.bool_)
     challenged[docket.challenged] = True
     griefed[docket.challenged] = docket.griefing
+    power = prospect.detection - prospect.false_conviction
     return Enforcement(
-        contracts=contracts,
+        contracts=escrows.contracts,
         detours=detours,
         evidence=evidence,
         escrows=escrows,
-        drove_target=drove_target,
-        detection=detection,
-        false_conviction=false_conviction,
-        undeterred=undeterred,
+        drove_target=kept_promise,
+        detection=prospect.detection,
+        false_conviction=prospect.false_conviction,
+        undeterred=np.asarray(prospect.differs & (power < LEAST_POWER)),
         state=escrows.states(),
         ruling=rows["final"].astype(np.uint8),
         challenged=challenged,
         griefed=griefed,
         votes=rows["votes"].astype(np.int32),
         mover_money_micro=escrows.mover_money_micro(),
-        collateral_micro=collateral_micro,
+        collateral_micro=prospect.collateral_micro,
         audited=np.asarray(audits & ~challenged),
         planted=planted,
     )

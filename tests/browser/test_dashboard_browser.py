@@ -124,8 +124,11 @@ class Visit:
 
     def wait_for_day(self, day: int) -> None:
         self.page.wait_for_function(
-            "day => document.querySelector('.rp-day')?.innerText === `Day ${day}`", arg=day, timeout=PATIENCE_MS
+            "day => document.querySelector('.rp-error') || document.querySelector('.rp-day')?.innerText === `Day ${day}`",
+            arg=day,
+            timeout=PATIENCE_MS,
         )
+        assert not self.page.is_visible(".rp-error")
 
     def wait_for_colours(self, pane: int, least: int) -> None:
         self.page.wait_for_function(

@@ -219,6 +219,106 @@ def test_no_party_sits_on_the_panel() -> None:
         assert set(book.panel(escrow)) <= set(range(FIRST_JUROR, FIRST_JUROR + 6))
 
 
+def test_an_exhibit_counts_only_when_it_was_taken() -> None:
+    book = world()
+    escrow = voting(book)
+    exhibit = Fulfilment(payload=b"late")
+    assert book.submit_evidence(STRANGER, escrow, exhibit, now=11) is Outcome.WRONG_ACTOR
+    assert book.submit_evidence(PAYER, escrow, exhibit, now=20) is Outcome.TOO_LATE
+    assert book.submit_evidence(PAYER, escrow, exhibit.digest, now=11) is Outcome.OK
+    assert book.exhibits == {}
+    assert book.submit_evidence(PAYER, escrow, exhibit, now=11) is Outcome.OK
+    assert book.submit_evidence(CHALLENGER, escrow, exhibit, now=11) is Outcome.OK
+    assert book.exhibits == {escrow: [exhibit, exhibit]}
+
+
+def test_a_claim_counts_only_when_it_was_taken() -> None:
+    book = world()
+    book.arbiters = standard_arbiters(KeyRing(1))
+    condition = leaf("recipient", actor=PERFORMER)
+    escrow = active(book, condition=condition)
+    assert book.claim(PAYER, escrow, Fulfilment(), now=11) is Outcome.WRONG_ACTOR
+    assert book.claim(PERFORMER, escrow, Fulfilment(), now=9) is Outcome.TIME_REVERSED
+    assert book.claim(PERFORMER, escrow, Fulfilment(), now=CLAIM_BY) is Outcome.TOO_LATE
+    assert book.fulfilments == {} and book.conditions == {escrow: condition}
+    assert book.judge_evidence(escrow, now=11) is Outcome.UNKNOWN_EVIDENCE
+    assert book.judge_evidence(escrow + 1, now=11) is Outcome.UNKNOWN_ESCROW
+    assert book.claim(PERFORMER, escrow, Fulfilment(), now=CLAIM_BY - 1) is Outcome.OK
+    assert book.fulfilments == {escrow: Fulfilment()}
+    assert book.open(STRANGER, offer(condition=condition, terms=9), now=CLAIM_BY).outcome is Outcome.UNKNOWN_TERMS
+    assert book.conditions == {escrow: condition} and book.obligations == {}
+
+
+def test_a_replay_needs_a_case_that_waits_for_it() -> None:
+    for scene in (active, claimed, voting, appealable):
+        book = world()
+        book.arbiters = standard_arbiters(KeyRing(1))
+        escrow = scene(book, condition=leaf("recipient", actor=PERFORMER))
+        book.fulfilments[escrow] = Fulfilment()
+        assert unchanged(book, lambda b=book, e=escrow: b.replay(e, now=b.clock)) is Outcome.WRONG_STATE
+        assert unchanged(book, lambda b=book, e=escrow: b.open_answer(e, A, b"s", now=b.clock)) is Outcome.WRONG_STATE
+
+
+@pytest.mark.parametrize("verdict", [-1, 3])
+def test_a_verdict_is_one_of_three(verdict: int) -> None:
+    book = world()
+    escrow = replaying(book)
+    digests = np.frombuffer(bytearray(CLAIM), np.int64).reshape(1, 4)
+    assert Batch(book).replay(escrow, verdict, digests, now=book.clock).tolist() == [Outcome.BAD_VOTE]
+    planted_answers = (1, "rejected", None)
+    for answer in planted_answers:
+        assert book.open_answer(escrow, answer, b"s", now=book.clock) is Outcome.BAD_VOTE
+    assert book.open_answer(escrow, A, "salt", now=book.clock) is Outcome.BAD_VOTE
+    assert book.replay_verdict(escrow, A, b"short", now=book.clock) is Outcome.BAD_DIGEST
+
+
+def test_only_its_operator_is_kept_from_a_planted_case() -> None:
+    """The panel of a planted case can be anybody else, the actors with the lowest numbers included."""
+    book = world(jurors=1)
+    assert book.issue(BANK, BANK, BONDS, 100, now=1) is Outcome.OK
+    for actor in (BANK, PERFORMER, STRANGER):
+        assert book.stake(actor, BONDS, 100, now=1) is Outcome.OK
+    _, case = book.plant(STRANGER, 0, CLAIM, CLAIM, CLAIM, now=1)
+    assert set(book.panel(case)) == {BANK, PERFORMER, FIRST_JUROR}
+    assert unchanged(book, lambda: book.submit_evidence(BANK, case, CLAIM, now=1)) is Outcome.WRONG_ACTOR
+    for wrong in ((b"x", CLAIM, CLAIM), (CLAIM, b"x", CLAIM), (CLAIM, CLAIM, b"x")):
+        assert unchanged(book, lambda w=wrong: book.plant(STRANGER, 0, *w, now=1)) is Outcome.BAD_DIGEST
+    assert unchanged(book, lambda: book.plant(STRANGER, 1, CLAIM, CLAIM, CLAIM, now=1)) is Outcome.UNKNOWN_TERMS
+    assert unchanged(book, lambda: book.plant(STRANGER, -1, CLAIM, CLAIM, CLAIM, now=1)) is Outcome.UNKNOWN_TERMS
+
+
+def test_calls_with_something_else_than_integers() -> None:
+    """Every operation of the object interface, one argument wrong in type and one out of range."""
+    book = world()
+    escrow = voting(book)
+    juror = book.panel(escrow)[0]
+    for wrong, expected in (
+        (1.0, Outcome.NOT_AN_INTEGER),
+        (True, Outcome.NOT_AN_INTEGER),
+        (1 << 63, Outcome.NUMBER_OUT_OF_RANGE),
+    ):
+        calls = [
+            partial(book.accept, wrong, escrow, now=11),
+            partial(book.claim, wrong, escrow, CLAIM, now=11),
+            partial(book.claim, PERFORMER, escrow, CLAIM, now=wrong),
+            partial(book.challenge, wrong, escrow, now=11),
+            partial(book.submit_evidence, wrong, escrow, CLAIM, now=11),
+            partial(book.commit, wrong, escrow, CLAIM, now=11),
+            partial(book.reveal, wrong, escrow, A, b"", now=11),
+            partial(book.reveal, juror, escrow, A, b"", now=wrong),
+            partial(book.appeal, wrong, escrow, now=11),
+            partial(book.tally, escrow, now=wrong),
+            partial(book.replay_verdict, escrow, A, CLAIM, now=wrong),
+            partial(book.plant, wrong, 0, CLAIM, CLAIM, CLAIM, now=11),
+            partial(book.decide, wrong, "subject", A, now=11),
+            partial(book.open, wrong, offer(), now=11),
+            partial(book.open, PAYER, offer(price=wrong), now=11),
+            partial(book.open, PAYER, offer(payers=[(wrong, 1050)]), now=11),
+        ]
+        for call in calls:
+            assert unchanged(book, call) is expected
+
+
 # -- refusals: named, and nothing changed
 
 

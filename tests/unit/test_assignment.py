@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from reference.certificates import check_assignment
+from reference.shortest_paths import distances
 from reference.small_networks import network_of, od_of, problem_of
 
 from sim.assignment import equilibrium
@@ -91,9 +92,18 @@ def test_floor_of_arithmetic_is_a_result() -> None:
 def test_loose_and_tight_agree_within_the_bounds() -> None:
     problem = made_town(7)
     exact = solve(problem, SO, gap=1e-13)
-    for gap in (1e-1, 1e-3, 1e-6):
+    network = problem.network
+    tail, head, times = network.tail_idx.tolist(), network.head_idx.tolist(), network.free_flow_time_s.tolist()
+    free_flow = 0.0
+    for origin, destination, demand in zip(
+        problem.od.origin_zone_idx, problem.od.destination_zone_idx, problem.cell_demand, strict=True
+    ):
+        free_flow += demand * distances(int(origin), network.n_nodes, tail, head, times, [True] * network.n_nodes)[destination]
+    for gap in (0.999, 1e-1, 1e-3, 1e-6):
         loose = solve(problem, SO, gap=gap)
         assert loose.lower_bound_s is not None
+        # With the widest gaps the bound from marginal costs is below zero.
+        assert loose.lower_bound_s >= free_flow * (1 - 1e-12)
         assert loose.lower_bound_s <= exact.total_cost_s <= loose.total_cost_s * (1 + 1e-12)
 
 

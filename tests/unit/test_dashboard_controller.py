@@ -42,6 +42,12 @@ def wait_for(condition: Callable[[], bool], seconds: float = 150.0) -> None:
         time.sleep(0.005)
 
 
+def wait_until_ready(controller: Controller) -> None:
+    """Wait for the first day; an error ends the wait at once."""
+    wait_for(lambda: controller.scene.phase in (Phase.READY, Phase.FAILED))
+    assert controller.scene.error is None
+
+
 def day(controller: Controller) -> int:
     view = controller.scene.selfish
     return -1 if view is None else view.today.day
@@ -50,7 +56,7 @@ def day(controller: Controller) -> int:
 @pytest.fixture
 def controller() -> Iterator[Controller]:
     made = Controller(Wish("braess"), find=find, days_per_s=1000.0)
-    wait_for(lambda: made.scene.phase is Phase.READY)
+    wait_until_ready(made)
     yield made
     made.close()
     assert made.join(10.0)
@@ -107,7 +113,8 @@ def test_pause_holds_the_day(controller: Controller) -> None:
 def test_demand_scale_is_applied_to_the_scenario(controller: Controller) -> None:
     before = controller.scene.city
     controller.load(Wish("braess", 0.5))
-    wait_for(lambda: controller.scene.wish.demand_scale == 0.5 and controller.scene.phase is Phase.READY)
+    wait_for(lambda: controller.scene.wish.demand_scale == 0.5)
+    wait_until_ready(controller)
     city, solved = controller.scene.city, controller.scene.solved
     assert before is not None and city is not None and solved is not None
     assert city.built.problem.od.total_vph == pytest.approx(before.built.problem.od.total_vph / 2)
@@ -125,8 +132,8 @@ def test_errors_stop_and_show_and_do_not_last(controller: Controller, name: str,
     controller.step()
     controller.reset()
     controller.load(Wish("braess"))
-    wait_for(lambda: controller.scene.phase is Phase.READY)
-    assert controller.scene.error is None
+    wait_for(lambda: controller.scene.wish == Wish("braess"))
+    wait_until_ready(controller)
 
 
 def test_close_ends_the_thread_while_it_works_and_frees_the_models() -> None:
@@ -139,7 +146,7 @@ def test_close_ends_the_thread_while_it_works_and_frees_the_models() -> None:
 
 def test_closing_gives_the_models_up() -> None:
     controller = Controller(Wish("braess"), find=find)
-    wait_for(lambda: controller.scene.phase is Phase.READY)
+    wait_until_ready(controller)
     worlds = [weakref.ref(world) for world in controller._worlds.values()]
     assert len(worlds) == 2
     controller.close()

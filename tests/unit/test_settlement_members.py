@@ -106,7 +106,6 @@ def test_a_real_market_under_enforcement(seed: int) -> None:
         own = market.problem.link_order[paths[paths_start[traveller] : paths_start[traveller + 1]]]
         np.testing.assert_array_equal(driven[start[nth] : start[nth + 1]], own)
 
-    print(seed, contracts.n_contracts, kept.sum())
     done = enforce(
         contracts, detours, kept, network=network, agreed_time_s=agreed_s, link_time_s=link_cost_s - network.fixed_cost_s,
         rules=ContractRules(bond=1.0), adversaries=Adversaries(), seed=seed,
