@@ -25,7 +25,9 @@ check: $(STAMP)
 test: $(STAMP) check
 	NUMBA_NUM_THREADS=2 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly"
 
+# The peers that nightly tests compare with; pygambit is built from source and wants a C++ compiler.
 nightly: $(STAMP)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,omx,peers]'
 	$(BIN)/python -m pytest -m nightly --timeout 5400
 
 format: $(STAMP)

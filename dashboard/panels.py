@@ -9,8 +9,6 @@ from dashboard import figures
 from dashboard.charts import Charts
 from dashboard.scene import Scene
 
-_AEQUILIBRAE_CITIES = {"coquimbo": "Street extract from the example data of AequilibraE."}
-
 
 @component
 def Side(scene: Scene, charts: Charts) -> None:
@@ -45,8 +43,6 @@ def Foot(scene: Scene) -> None:
     """Show attribution, assumptions and warnings."""
     built = None if scene.city is None else scene.city.built
     lines = [] if built is None else [built.spec.description, *built.notes, *built.warnings]
-    if built is not None and (credit := _AEQUILIBRAE_CITIES.get(getattr(built.spec.network, "city", ""))):
-        lines.insert(2, credit)
     if scene.city is not None and scene.city.streets.schematic:
         lines.append("The network states no coordinates: the map shows how its links connect, not where they are.")
     rv.Html(tag="footer", class_="rp-foot", children=[" ".join(line for line in lines if line)])

@@ -189,14 +189,19 @@ def init(
 
 @app.command()
 def report(run_folder: _Run) -> None:
-    """Check a run folder against its checksums and write its report anew."""
+    """Check a run folder against its checksums and its ledger's own chain, and write its report anew."""
     from sim.experiments.record import verify_run
-    from sim.experiments.report import write_report
+    from sim.experiments.report import ledger_check, write_report
+    from sim.experiments.report_contracts import ledger_sentence
 
     changed = [check for check in verify_run(run_folder) if check.state != "ok"]
-    path = write_report(run_folder)
+    ledger = ledger_check(run_folder)
+    path = write_report(run_folder, ledger)
     console.line(f"Report: {path}")
-    _tell_and_leave((), [f"{run_folder / check.name}: {check.state} since the run was written" for check in changed])
+    if ledger is not None:
+        console.line(ledger_sentence(ledger))
+    damage = [f"ledger: {problem}" for problem in (ledger.problems if ledger is not None else ())]
+    _tell_and_leave((), [f"{run_folder / check.name}: {check.state} since the run was written" for check in changed] + damage)
 
 
 @app.command()

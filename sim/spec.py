@@ -276,10 +276,6 @@ class Adversaries(_Section):
 
     defectors: _Fraction = 0.0
     """Share of the movers who drive the baseline and claim the detour with forged records."""
-    baseline_liars: _Fraction = 0.0
-    """Share of the members who name a baseline of their own."""
-    sybils: _Fraction = 0.0
-    """Share of the members who split into several identities."""
     lazy_validators: _Fraction = 0.0
     """Share of the validators who accept without looking."""
     colluding_validators: _Fraction = 0.0

@@ -65,13 +65,15 @@ def mark(t: Tables, actor: int) -> None:
 
 @helper
 def eligible(t: Tables, escrow: int, barred: int) -> int:
-    """List in `scratch` who may sit on the next panel of a case (the actor `barred` may not); returns how many."""
+    """List in `scratch` who may sit on the next panel of a case (the actor `barred` may not); returns how many.
+
+    `barred` is who posts the bond that is about to be recorded; earlier posters, the challenger first, stand in the rounds.
+    """
     row = t.escrows[escrow]
     terms = t.terms[row["terms"]]
     t.counters[EPOCH] += 1
     mark(t, barred)
     mark(t, row["performer"])
-    mark(t, row["challenger"])
     for i in range(row["first_party"], row["first_party"] + row["payers"] + row["payees"]):
         mark(t, t.parties[i]["actor"])
     for r in range(row["first_round"], row["first_round"] + row["bonds"]):

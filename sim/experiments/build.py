@@ -196,7 +196,7 @@ def make_world(built: BuiltScenario, name: str, optimum: Assignment | None) -> C
     if name == "selfish":
         mechanism = Selfish(spec.seed, spec.traffic.atomic_gap)
     else:
-        if optimum is None:
-            raise ValueError("the optimum world needs the solved system optimum")
+        if name != "optimum" or optimum is None:
+            raise ValueError(f"{name} is no world of this kind, or the system optimum that it needs is not solved")
         mechanism = Optimum(optimum.origin_flows, spec.seed)
     return CityModel(built.problem, built.population, mechanism, spec.seed)

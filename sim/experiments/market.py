@@ -6,6 +6,7 @@ All of them start from one baseline and are compared with it. Money is counted i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from sim.assignment.problem import Principle, refresh_costs
 from sim.mechanisms.protocol import RouteChanges
 from sim.negotiation.baseline import Baseline, draw_baseline
 from sim.negotiation.conduct import Conduct
-from sim.negotiation.shares import equal_shares, externality_shares
 from sim.negotiation.strategies import cast_strategies
 from sim.rng import uniforms
 from sim.settlement.adversaries import defects
@@ -130,13 +130,30 @@ def close_market(built: BuiltScenario, world: CityModel, setting: MarketSetting)
     return MarketOutcome(money, content | _common(built, world, setting, money))
 
 
+def market_misses(outcomes: Mapping[str, MarketOutcome]) -> tuple[str, ...]:
+    """Return what the coalition promised its members and did not keep, in words."""
+    if "coalition" not in outcomes:
+        return ()
+    content = outcomes["coalition"].content
+    missed = []
+    if content["honest_below_baseline"]:
+        missed.append(f"coalition: {content['honest_below_baseline']:,} honest members end below their baseline")
+    if content["shortfall_micro"]:
+        missed.append(
+            f"coalition: {content['shortfall_micro'] / MICRO_PER_CREDIT:,.0f} credits are missing for the promise to the members"
+        )
+    if content["open"]:
+        missed.append(f"coalition: {content['open']:,} contracts are still open")
+    return tuple(missed)
+
+
 def _common(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> dict[str, Any]:
     utility = _utility_micro(built, world, setting, money)
     # Outside the coalition nobody was promised anything.
     below = (utility < -1) & (setting.is_member if world.mechanism.world in ("coalition", "pairwise") else True)
     return {
         "below_baseline": int(below.sum()),
-        "below_baseline_share": float(below.sum() / max(int(setting.is_member.sum()), 1)),
+        "below_baseline_share": float(below.mean()),
         "transfers_sum_micro": int(money.sum()),
         "days": len(world.days),
         "stopped_because": world.stopped_because,
@@ -149,7 +166,7 @@ def _close_coalition(built: BuiltScenario, world: CityModel, setting: MarketSett
     promised = traffic.route_of_traveller.copy()
     cleared = clear(mechanism.book, population.weight, built.network.n_links, spec.market.fee_per_vehicle)
     contracts, detours = detours_of(traffic, cleared, mechanism.baseline_route, promised, setting.value)
-    agreed_cost = problem.in_network_order(traffic.links.cost)
+    agreed_time_s = problem.in_network_order(traffic.links.cost) - built.network.fixed_cost_s
     keeps = setting.conduct.keeps_promise(
         contracts.mover, contracts.price_micro / MICRO_PER_CREDIT, promised, mechanism.baseline_route, traffic
     )
@@ -163,15 +180,19 @@ def _close_coalition(built: BuiltScenario, world: CityModel, setting: MarketSett
         detours,
         drove_target,
         network=built.network,
-        agreed_time_s=agreed_cost,
-        link_time_s=link_cost,
+        agreed_time_s=agreed_time_s,
+        link_time_s=link_cost - built.network.fixed_cost_s,
         rules=spec.contracts,
         adversaries=spec.adversaries,
         seed=spec.seed,
     )
     money, settled = _settle_coalition(world, setting, enforcement, link_cost)
     content = _savings(built, world, setting) | enforcement.totals() | settled
-    content |= {"deals": mechanism.book.n_deals, "members": int(setting.is_member.sum())}
+    content |= {
+        "called_off": int(mechanism.called_off),
+        "deals": mechanism.book.n_deals,
+        "members": int(setting.is_member.sum()),
+    }
     content |= _common(built, world, setting, money)
     honest = setting.is_member.copy()
     honest[defectors] = False
@@ -192,19 +213,14 @@ def _settle_coalition(
     members = mechanism.place.members
     money = np.zeros(len(setting.value), np.int64)
     if len(members) == 0:
-        return money, {"true_up_micro": 0, "called_off": 0, "shortfall_micro": 0}
+        return money, {"true_up_micro": 0, "shortfall_micro": 0}
     believed = believed_costs(enforcement, mechanism.place.trip_costs(), link_cost_s)
-    weight = world.population.weight
-    share = (
-        externality_shares(setting.baseline.external_cost_s[members], weight[members])
-        if mechanism.market.shares == "externality"
-        else equal_shares(weight[members])
-    )
+    saved = float(mechanism.baseline_cost[members].sum() - believed[members].sum())
+    share = mechanism.shares(world.traffic, saved - enforcement.fees_micro / MICRO_PER_CREDIT)
     settlement = settle_members(enforcement, members, mechanism.baseline_cost[members], believed[members], share)
     money[members] = settlement.money_micro
     return money, {
         "true_up_micro": settlement.true_up_micro,
-        "called_off": 0,
         "shortfall_micro": settlement.shortfall_micro,
     }
 

@@ -229,12 +229,9 @@ def _facts(columns: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
     n_misled = int((against_truth & ((columns["evidence"] == "accepted") != honest)).sum())
     facts = [
         ("Contracts", text.whole(n_contracts)),
-        ("Disputed", f"{_of(disputed, n_contracts)}; {text.whole(watch)} by the watch, {text.whole(griefers)} by griefers"),
+        ("Disputed", _of(disputed, n_contracts, f"{text.whole(watch)} by the watch, {text.whole(griefers)} by griefers")),
         ("Against the evidence", _of(against_evidence, disputed) if disputed else "none, nothing was disputed"),
-        (
-            "Against the truth",
-            f"{_of(int(against_truth.sum()), n_contracts)}; the evidence misled in {text.whole(n_misled)}",
-        ),
+        ("Against the truth", _of(int(against_truth.sum()), n_contracts, f"the evidence misled in {text.whole(n_misled)}")),
         ("Honest movers convicted", _of(int((honest & convicted).sum()), int(honest.sum())) if honest.any() else "none"),
         (
             "Defectors convicted",
@@ -249,10 +246,10 @@ def _facts(columns: Mapping[str, NDArray[Any]]) -> list[tuple[str, str]]:
     ]
 
 
-def _of(count: int, total: int) -> str:
-    return (
-        f"{text.whole(count)} of {text.whole(total)} ({text.percent(count / total)})" if count else f"none of {text.whole(total)}"
-    )
+def _of(count: int, total: int, detail: str = "") -> str:
+    if count == 0:
+        return f"none of {text.whole(total)}"
+    return f"{text.whole(count)} of {text.whole(total)} ({text.percent(count / total)}){'; ' if detail else ''}{detail}"
 
 
 def _row(run: RecordedRun, contract: Mapping[str, Any], links: Mapping[str, Any]) -> ContractRow:

@@ -15,8 +15,8 @@ import numpy as np
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.errors import InputError
 from sim.experiments import report_format as text
-from sim.experiments.record import LOCK, POA, RecordedRun
-from sim.experiments.report_sections import OPTIMUM, SELFISH, optional_number, world_name, worlds_of
+from sim.experiments.record import LOCK, RecordedRun
+from sim.experiments.report_sections import OPTIMUM, SELFISH, optional_number, require_totals, world_name, worlds_of
 from sim.settlement.money import MICRO_PER_CREDIT, to_micro
 from sim.units import SECONDS_PER_HOUR
 
@@ -182,13 +182,13 @@ def savings(run: RecordedRun, honest_below: int | None) -> list[Saving]:
     if COALITION not in worlds_of(run):
         return []
     found = []
-    for key, meaning in (("members_saving_share", "less time for members"), ("others_saving_share", "less time for outsiders")):
+    for key, who in (("members_saving_share", "members"), ("others_saving_share", "outsiders")):
         share = optional_number(run, COALITION, key)
         if share is not None:
-            meaning = meaning if share >= 0 else meaning.replace("less", "more")
-            found.append(Saving(text.percent(abs(share)), f"{meaning}, against the baseline"))
-    if len(found) == 1:
-        found.append(Saving("none", "outside the market: everybody takes part"))
+            meaning = f"{'less' if share >= 0 else 'more'} time for {who}, against the baseline"
+            found.append(Saving(text.percent(abs(share)), meaning))
+        elif who == "outsiders" and found:
+            found.append(Saving("none", "outside the market: everybody takes part"))
     below = optional_number(run, COALITION, "below_baseline")
     if below is not None:
         who = "member" if below == 1 else "members"
@@ -245,10 +245,8 @@ def time_cost_micro(run: RecordedRun, trips: TripMoney | None) -> float | None:
     baseline = run.poa.get("baseline")
     if not isinstance(baseline, dict) or numeraire(run) != "time":
         return None
-    total_s = baseline.get("total_time_s")
-    if isinstance(total_s, bool) or not isinstance(total_s, int | float):
-        raise InputError("missing or no number", source=run.path / POA, where="baseline.total_time_s")
-    return float(total_s) * MICRO_PER_CREDIT
+    require_totals(run, "baseline", baseline)
+    return float(baseline["total_time_s"]) * MICRO_PER_CREDIT
 
 
 def welfare_rows(run: RecordedRun, trips: TripMoney | None) -> list[WelfareRow]:
@@ -304,7 +302,7 @@ def _saved_micro(run: RecordedRun, world: str, trips: TripMoney | None, cost_mic
 def _below(count: float | None, share: float | None) -> str:
     if count is None:
         return ""
-    return text.whole(count) if not count or share is None else f"{text.whole(count)} ({text.percent(share)})"
+    return text.whole(count) if not count or share is None else f"{text.whole(count)} ({text.percent(share, 3)})"
 
 
 def _share(micro: float | None, cost_micro: float) -> str:

@@ -7,7 +7,7 @@ the page leaves it out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -144,26 +144,32 @@ def worlds_of(run: RecordedRun) -> dict[str, Mapping[str, Any]]:
     if not isinstance(worlds, dict):
         raise InputError("missing or no table", source=run.path / POA, where="worlds")
     for name, world in worlds.items():
-        for key in ("total_time_s", "mean_time_s"):
-            if not isinstance(world, dict) or not isinstance(world.get(key), int | float):
-                raise InputError("missing or no number", source=run.path / POA, where=f"worlds.{name}.{key}")
+        require_totals(run, f"worlds.{name}", world)
     return worlds
 
 
-def _numbers(run: RecordedRun, key: str, n_numbers: int) -> list[float] | None:
-    value = run.poa.get(key)
+def require_totals(run: RecordedRun, where: str, entry: Any) -> None:
+    """Raise InputError unless an entry of poa.json is a table with a total and a mean; `where` is its place."""
+    for key in ("total_time_s", "mean_time_s"):
+        if not isinstance(entry, dict) or isinstance(entry.get(key), bool) or not isinstance(entry.get(key), int | float):
+            raise InputError("missing or no number", source=run.path / POA, where=f"{where}.{key}")
+
+
+def _numbers(run: RecordedRun, where: str, value: Any, n_numbers: int) -> list[float] | None:
     if value is None:
         return None
     values = value if isinstance(value, list) else [value]
     if len(values) != n_numbers or not all(isinstance(number, int | float) for number in values):
         allowed = "a number or null" if n_numbers == 1 else f"{n_numbers} numbers or null"
-        raise InputError(f"{value!r}", source=run.path / POA, where=key, allowed=allowed)
+        raise InputError(f"{value!r}", source=run.path / POA, where=where, allowed=allowed)
     return [float(number) for number in values]
 
 
 def headline(run: RecordedRun, *, has_fixed_cost: bool) -> Headline:
     """Return the Price of Anarchy in words, or why there is none."""
-    worlds, poa, bounds = worlds_of(run), _numbers(run, "price_of_anarchy", 1), _numbers(run, "price_of_anarchy_interval", 2)
+    worlds = worlds_of(run)
+    poa = _numbers(run, "price_of_anarchy", run.poa.get("price_of_anarchy"), 1)
+    bounds = _numbers(run, "price_of_anarchy_interval", run.poa.get("price_of_anarchy_interval"), 2)
     if not {SELFISH, OPTIMUM} <= set(worlds):
         missing = " and ".join(f"“{name}”" for name in (SELFISH, OPTIMUM) if name not in worlds)
         return Headline(None, None, f"No Price of Anarchy: the scenario did not run the world {missing}.", 0.0, 0.0, "", "")
@@ -202,6 +208,11 @@ def world_rows(run: RecordedRun) -> list[WorldRow]:
     rows = []
     for name, world in worlds.items():
         rows.append(_world_row(name, world_name(name), world, optimum_s, remark=_MEANING.get(name, "")))
+        if optimum_s:
+            interval = _numbers(run, f"worlds.{name}.ratio_interval", world.get("ratio_interval"), 2)
+            rows[-1] = replace(
+                rows[-1], interval="" if interval is None else text.interval(interval[0], interval[1], most_decimals=6)
+            )
         atomic = world.get("atomic")
         if atomic:
             rows.append(_world_row(name, "one by one", atomic, optimum_s, remark=_days_remark(atomic), detail=True))
@@ -211,7 +222,8 @@ def world_rows(run: RecordedRun) -> list[WorldRow]:
             mean_s = float(world["mean_time_s"]) * float(bound_s) / total_s if total_s > 0 else 0.0
             bound = {"total_time_s": bound_s, "mean_time_s": mean_s}
             rows.append(_world_row(name, "lower bound", bound, optimum_s, remark="proven: no assignment takes less", detail=True))
-        if name == SELFISH and isinstance(run.poa.get("baseline"), dict):
+        if name == SELFISH and run.poa.get("baseline") is not None:
+            require_totals(run, "baseline", run.poa["baseline"])
             remark = "drawn by lottery; markets start here"
             rows.append(_world_row(name, "baseline", run.poa["baseline"], optimum_s, remark=remark, detail=True))
     return rows
@@ -227,16 +239,11 @@ def _world_row(
         total=text.vehicle_hours(total_s),
         mean=text.duration(float(entry["mean_time_s"]), 1),
         ratio=f"{total_s / optimum_s:.5f}" if optimum_s else "",
-        interval=_ratio_interval(entry) if optimum_s else "",
+        interval="",
         gap="" if gap is None else text.power(float(gap)),
         remark=remark,
         detail=detail,
     )
-
-
-def _ratio_interval(world: Mapping[str, Any]) -> str:
-    bounds = world.get("ratio_interval")
-    return text.interval(float(bounds[0]), float(bounds[1]), most_decimals=6) if bounds else ""
 
 
 def _days_remark(atomic: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,12 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.price import price_of_assignments
 from sim.assignment.problem import Principle
 from sim.experiments.build import BuiltScenario, build_scenario, make_world
-from sim.experiments.market import MarketOutcome, MarketSetting, close_market, make_market_world, market_setting
+from sim.experiments.market import (
+    MarketOutcome,
+    MarketSetting,
+    close_market,
+    make_market_world,
+    market_misses,
+    market_setting,
+)
 from sim.experiments.progress import Say, say_nothing
 from sim.experiments.record import RunFacts, RunFolder, default_run_path, demand_facts, network_facts
 from sim.experiments.record_tables import ConvergenceRow, LinkColumns, TripColumns, convergence_table, link_table, trips_table
@@ -166,7 +174,17 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResul
                 say(f"{name}: settling")
                 market[name] = close_market(built, worlds[name], setting)
     price = price_of_assignments({_PRINCIPLES[name]: found for name, found in continuous.items()})
-    return RunResult(built, continuous, worlds, setting, market, price, missed_promises(continuous, price), started_utc, timings)
+    return RunResult(
+        built,
+        continuous,
+        worlds,
+        setting,
+        market,
+        price,
+        missed_promises(continuous, price) + market_misses(market),
+        started_utc,
+        timings,
+    )
 
 
 def _moves(worlds: dict[str, CityModel]) -> int:
@@ -215,8 +233,8 @@ def record(result: RunResult, out: Path | None = None, *, overwrite: bool = Fals
         links = {name: LinkColumns(found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()}
         links |= {name: _link_columns(result.worlds[name]) for name in result.market}
         run_folder.write_table("link_performance", link_table(built.network, links))
-        trips = {name: trip_columns(world) for name, world in result.worlds.items()}
-        run_folder.write_table("trips", trips_table(built.population, trips))
+        trips = {name: trip_columns(world, result.market.get(name)) for name, world in result.worlds.items()}
+        run_folder.write_table("trips", _trips_table(result, trips))
         run_folder.write_table("convergence", convergence_table(_convergence(result)))
         for outcome in result.market.values():
             if outcome.enforcement is not None:
@@ -263,8 +281,15 @@ def _convergence(result: RunResult) -> Iterator[ConvergenceRow]:
             yield ConvergenceRow(name, "days", day.day, gap, day.total_cost_s, day.travellers_moved)
 
 
-def trip_columns(world: CityModel) -> TripColumns:
-    """Return what a world did to its travellers: times, costs, and paths as link positions of the network."""
+def _trips_table(result: RunResult, trips: Mapping[str, TripColumns]) -> pa.Table:
+    if result.setting is None:
+        return trips_table(result.built.population, trips)
+    setting = result.setting
+    return trips_table(result.built.population, trips, baseline_cost_s=setting.baseline.cost_s, is_member=setting.is_member)
+
+
+def trip_columns(world: CityModel, outcome: MarketOutcome | None = None) -> TripColumns:
+    """Return what a world did to its travellers: times, costs, money, and paths as link positions of the network."""
     traffic = world.traffic
     columns, route = traffic.routes.columns, traffic.route_of_traveller
     length = columns.start[route + 1] - columns.start[route]
@@ -275,4 +300,5 @@ def trip_columns(world: CityModel) -> TripColumns:
         cost_s=traffic.traveller_costs_s(),
         path_start=path_start,
         path_link_idx=traffic.problem.link_order[columns.link[place]],
+        money_micro=None if outcome is None else outcome.money_micro,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sim.arrays import FloatColumn, IndexColumn
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
 from sim.kernels.deals import best_detour, mark, move
 from sim.kernels.routes import NO_ROUTE, Routes
@@ -20,12 +20,13 @@ _MOST_ROUNDS = 100
 @kernel
 def saving_alone(
     turn: IndexColumn, cell: int, route_of_traveller: IndexColumn, weight: FloatColumn, value: FloatColumn, routes: Routes,
-    links: Links, stake: FloatColumn, fee_per_vehicle: float, least_surplus: float, surplus_of_deal: FloatColumn,
+    links: Links, stake: FloatColumn, fee_per_vehicle: float, least_surplus: float, on_own: BoolColumn, on_other: BoolColumn,
+    surplus_of_deal: FloatColumn,
 ) -> tuple[float, int]:  # fmt: skip
     """Return (sum of surpluses in credits, number of deals) of the travellers in `turn`, all of OD cell `cell`, trading alone.
 
     The first deals' surpluses are written into `surplus_of_deal` as far as there is room. Flows, costs, stakes and routes are as
-    before when it returns.
+    before when it returns. `on_own` and `on_other` (n_links,) are scratch, all false, and left so.
     """
     n_rows = 0
     route = routes.first_of_cell[cell]
@@ -47,8 +48,6 @@ def saving_alone(
     route_before = np.empty(len(turn), np.int32)
     for index in range(len(turn)):
         route_before[index] = route_of_traveller[turn[index]]
-    on_own = np.zeros(len(links.flow), np.bool_)
-    on_other = np.zeros(len(links.flow), np.bool_)
     total, n_deals = 0.0, 0
     for _ in range(_MOST_ROUNDS):
         n_before = n_deals
@@ -88,3 +87,24 @@ def saving_alone(
     for index in range(len(turn)):
         route_of_traveller[turn[index]] = route_before[index]
     return total, n_deals
+
+
+@kernel
+def savings_of_groups(
+    turn: IndexColumn, group_start: OffsetColumn, cell_of_traveller: IndexColumn, route_of_traveller: IndexColumn,
+    weight: FloatColumn, value: FloatColumn, routes: Routes, links: Links, stake: FloatColumn, fee_per_vehicle: float,
+    least_surplus: float, surplus_of_deal: FloatColumn, n_deals: OffsetColumn,
+) -> None:  # fmt: skip
+    """Let each group of travellers of one OD cell trade alone, as in `saving_alone`.
+
+    Group g stands in `turn` at `group_start[g]` to `group_start[g + 1]`; its deals' surpluses go there in `surplus_of_deal`
+    (len(turn),) as far as there is room, their number into `n_deals` (n_groups,).
+    """
+    on_own = np.zeros(len(links.flow), np.bool_)
+    on_other = np.zeros(len(links.flow), np.bool_)
+    for group in range(len(n_deals)):
+        first, past_last = group_start[group], group_start[group + 1]
+        _, n_deals[group] = saving_alone(
+            turn[first:past_last], cell_of_traveller[turn[first]], route_of_traveller, weight, value, routes, links, stake,
+            fee_per_vehicle, least_surplus, on_own, on_other, surplus_of_deal[first:past_last],
+        )  # fmt: skip

@@ -157,21 +157,23 @@ def customise(
     arc_middle[:] = UNKNOWN
     for link in range(len(place)):
         if place[link] >= 0:
-            arc, way = place[link] >> 1, place[link] & 1
-            if cost[link] < arc_cost[arc, way]:
-                arc_cost[arc, way] = cost[link]
-                arc_link[arc, way] = link
+            direct, way = place[link] >> 1, place[link] & 1
+            if cost[link] < arc_cost[direct, way]:
+                arc_cost[direct, way] = cost[link]
+                arc_link[direct, way] = link
     arc_to = np.empty(len(start) - 1, np.int32)
     for node in range(len(start) - 1):
-        for arc in range(start[node], start[node + 1]):
-            arc_to[upper[arc]] = arc
+        for mine in range(start[node], start[node + 1]):
+            arc_to[upper[mine]] = mine
         for entry in range(low_start[node], low_start[node + 1]):
             below = low_arc[entry]
             rise, fall = arc_cost[below, UP], arc_cost[below, DOWN]
             for other in range(below + 1, start[low[entry] + 1]):
-                arc = arc_to[upper[other]]
-                arc_cost[arc, UP] = min(fall + arc_cost[other, UP], arc_cost[arc, UP])
-                arc_cost[arc, DOWN] = min(rise + arc_cost[other, DOWN], arc_cost[arc, DOWN])
-    for arc in range(len(upper)):
-        rising[arc] = arc_cost[arc, UP]
-        falling[arc] = arc_cost[arc, DOWN]
+                # Unsigned positions spare the inner loop numba's test for negative ones.
+                here = np.uintp(other)
+                arc = np.uintp(arc_to[np.uintp(upper[here])])
+                arc_cost[arc, UP] = min(fall + arc_cost[here, UP], arc_cost[arc, UP])
+                arc_cost[arc, DOWN] = min(rise + arc_cost[here, DOWN], arc_cost[arc, DOWN])
+    for each in range(len(upper)):
+        rising[each] = arc_cost[each, UP]
+        falling[each] = arc_cost[each, DOWN]

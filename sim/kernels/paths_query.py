@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
-from sim.kernels.paths_hierarchy import DOWN, UNKNOWN, UP, find_arc
+from sim.kernels.paths_hierarchy import DOWN, UNKNOWN, UP
 from sim.kernels.paths_layout import Costs, Layout
 
 REACHED = np.dtype([("label", np.float64), ("arc", np.int32), ("by", np.int32)], align=True)
@@ -75,7 +75,10 @@ def _meet(
     n_climbing: int,
     visited: IndexColumn,
 ) -> tuple[float, int, int]:
-    """Climb from all entrances at once; return (cost, row where the searches meet or -1, rows visited)."""
+    """Climb from all entrances at once; return (cost, row where the searches meet or -1, rows visited).
+
+    Unsigned positions spare the inner loops numba's test for negative ones.
+    """
     best, meeting, n_visited = np.inf, _NOWHERE, 0
     while n_climbing > 0:
         row = climbing[0]
@@ -90,16 +93,16 @@ def _meet(
             meeting = row
         if reached < best:
             for arc in range(first, past_last):
-                candidate = reached + rising[arc]
-                other = upper[arc]
+                candidate = reached + rising[np.uintp(arc)]
+                other = np.uintp(upper[np.uintp(arc)])
                 if candidate < ahead[other].label:
                     ahead[other].label = candidate
                     ahead[other].arc = arc
                     ahead[other].by = row
         if left < best:
             for arc in range(first, past_last):
-                candidate = left + falling[arc]
-                other = upper[arc]
+                candidate = left + falling[np.uintp(arc)]
+                other = np.uintp(upper[np.uintp(arc)])
                 if candidate < back[other].label:
                     back[other].label = candidate
                     back[other].arc = arc
@@ -135,9 +138,18 @@ def _find_middle(
     for entry in range(low_start[low_end], low_start[low_end + 1]):
         first = arc_cost[low_arc[entry], 1 - way]
         if first <= wanted:
-            to_high = find_arc(start, upper, low[entry], high_end)
-            if to_high >= 0 and first + arc_cost[to_high, way] == wanted:
+            to_high = _arc_behind(low_arc[entry], start[low[entry] + 1], high_end, upper)
+            if to_high != _NOWHERE and first + arc_cost[to_high, way] == wanted:
                 return entry
+    return _NOWHERE
+
+
+@kernel
+def _arc_behind(arc: int, past_last: int, high_end: int, upper: IndexColumn) -> int:
+    """Return the arc to `high_end` that stands behind `arc` in the same row, or -1; rows are short, so each is looked at."""
+    for other in range(arc + 1, past_last):
+        if upper[np.uintp(other)] >= high_end:
+            return int(other) if upper[np.uintp(other)] == high_end else _NOWHERE
     return _NOWHERE
 
 
@@ -193,7 +205,7 @@ def _unpack(depth: int, layout: Layout, costs: Costs, stack: OffsetColumn, path:
             # Remembered for the next path; whichever thread comes first writes the same number.
             arc_middle[arc, way] = entry
         middle, to_low = low[entry], low_arc[entry]
-        to_high = find_arc(start, upper, middle, upper[arc])
+        to_high = _arc_behind(to_low, start[middle + 1], upper[arc], upper)
         # Upwards the arc to the lower end is driven first, downwards the arc from the higher end.
         one, other = (to_high, to_low) if way == UP else (to_low, to_high)
         stack[2 * depth] = 2 * one + UP

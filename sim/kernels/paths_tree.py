@@ -46,6 +46,8 @@ _MOST_BUCKET = 2.0**52
 """Beyond it neighbouring buckets are no longer different numbers."""
 _FIRST_ROOM = 60
 """Entries a bucket; 16 bytes times this is an odd number of cache lines, so that the rows do not fall on each other."""
+_MOST_ROOM_OF_SMALL = 1024
+"""Room that a queue may take in any network, however small (2 MB in all)."""
 _DONE, _BUCKET_FULL, _TOO_MUCH_WORK = 0, 1, 2
 _NOBODY, _SEVERAL = -1, -2
 
@@ -257,7 +259,7 @@ def bucket_tree(
     n_nodes, n_links = len(start) - 1, len(head)
     count = np.empty(N_BUCKETS, np.int64)
     far = np.empty(2 * (n_nodes + n_links) + N_BUCKETS, ENTRY)
-    most_room = max(_FIRST_ROOM, 8 * (n_nodes + n_links) // N_BUCKETS)
+    most_room = max(_MOST_ROOM_OF_SMALL, 8 * (n_nodes + n_links) // N_BUCKETS)
     status = _search(source, nodes, links, width, queue, count, far)
     while status == _BUCKET_FULL and queue.shape[1] < most_room:
         queue = np.empty((N_BUCKETS, 2 * queue.shape[1] + 4), ENTRY)

@@ -78,6 +78,7 @@ class Coalition:
         self.conduct = conduct
         self._seed = seed
         self._stopped_because: str | None = None
+        self._struck_any = False
 
     def first_routes(self, traffic: StaticTraffic) -> RouteChanges:
         """Everybody starts on the baseline that the lottery drew."""
@@ -109,12 +110,18 @@ class Coalition:
         place.listen()
         struck = place.trade(route, day)
         if struck:
+            self._struck_any = True
             self._let_others_answer(traffic, route, day)
             self._remember(traffic, route)
         if struck == 0 or day >= self.market.rounds:
             route = self._end_of_trading(route, settled=struck == 0)
         changed = np.flatnonzero(route != before).astype(np.int32)
         return RouteChanges(changed, route[changed])
+
+    @property
+    def called_off(self) -> bool:
+        """Whether deals had been struck and none of them stands, because the members would not have gained."""
+        return self._struck_any and self.book.n_deals == 0
 
     def why_stop(self, traffic: StaticTraffic, last_changes: RouteChanges) -> str | None:
         """Stop when a round closes no deal, or after the last round."""

@@ -16,7 +16,7 @@ from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.assignment.static_traffic import StaticTraffic
 from sim.demand.population import Population
 from sim.kernels.deals import screen_offers
-from sim.kernels.od_games import saving_alone
+from sim.kernels.od_games import savings_of_groups
 from sim.negotiation.auction import order_by_ask, reverse_auction
 from sim.negotiation.baseline import Baseline
 from sim.negotiation.deal_book import LEAST_SURPLUS, DealBook
@@ -161,24 +161,23 @@ class Conduct:
         """Hold the auction of every route; the winners share its places in the order of the lot by their asks."""
         population, price = self.population, ask.copy()
         turn = order_by_ask(turn, route_of_traveller, ask)
-        route = route_of_traveller[turn]
-        by_route = np.argsort(route, kind="stable")
+        by_route = np.argsort(route_of_traveller[turn], kind="stable")
+        sellers = turn[by_route]
+        bounds = np.flatnonzero(np.diff(route_of_traveller[sellers], prepend=-1, append=-1)).astype(np.int64)
+        worth, n_deals = np.empty(len(sellers)), np.zeros(max(len(bounds) - 1, 0), np.int64)
+        savings_of_groups(
+            sellers, bounds, population.od_idx, route_of_traveller.copy(), population.weight, self.value, traffic.routes.columns,
+            traffic.links, stake, fee_per_vehicle, LEAST_SURPLUS, worth, n_deals,
+        )  # fmt: skip
         wins = np.zeros(len(turn), np.bool_)
-        scratch_route = route_of_traveller.copy()
-        for places in np.split(by_route, np.flatnonzero(np.diff(route[by_route])) + 1):
-            sellers = turn[places]
-            if len(sellers) == 0:
-                continue
-            worth = np.empty(len(sellers))
-            _, n_deals = saving_alone(
-                sellers, population.od_idx[sellers[0]], scratch_route, population.weight, self.value, traffic.routes.columns,
-                traffic.links, stake, fee_per_vehicle, LEAST_SURPLUS, worth,
-            )  # fmt: skip
+        for group in np.flatnonzero(n_deals).tolist():
+            first, past_last = bounds[group], bounds[group + 1]
+            members = sellers[first:past_last]
             # A later detour may be worth more than an earlier one of a dearer mover; the auction needs a falling column.
-            benefit = np.minimum.accumulate(worth[:n_deals] / population.weight[sellers[0]])
-            result = reverse_auction(ask[sellers], benefit)
-            wins[places[result.winners]] = True
-            price[sellers[result.winners]] = result.price
+            benefit = np.minimum.accumulate(worth[first : min(first + n_deals[group], past_last)] / population.weight[members[0]])
+            result = reverse_auction(ask[members], benefit)
+            wins[by_route[first:past_last][result.winners]] = True
+            price[members[result.winners]] = result.price
         return RoundTerms(turn[wins], ask, price)
 
     def _columns(self, rows: IndexColumn, cost: FloatColumn, day: int) -> TravellerColumns:

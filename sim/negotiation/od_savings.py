@@ -46,6 +46,7 @@ class OdSavings:
         self._links = traffic.problem.links(Principle.USER_EQUILIBRIUM)
         link_flows(traffic.routes.columns, self._route, traffic.population.weight, self._links.flow)
         refresh_costs(self._links)
+        self._marks = (np.zeros(len(stake), np.bool_), np.zeros(len(stake), np.bool_))
 
     def kinds(self, travellers: IndexColumn) -> IndexColumn:
         """Return a number for each traveller, the same for those alike: same baseline route, weight and value of time."""
@@ -59,6 +60,7 @@ class OdSavings:
         population = self._traffic.population
         total, _ = saving_alone(
             travellers, population.od_idx[travellers[0]], self._route, population.weight, self._value,
-            self._traffic.routes.columns, self._links, self._stake, self._fee_per_vehicle, LEAST_SURPLUS, np.empty(0),
+            self._traffic.routes.columns, self._links, self._stake, self._fee_per_vehicle, LEAST_SURPLUS, *self._marks,
+            np.empty(0),
         )  # fmt: skip
         return float(total)

@@ -2,8 +2,7 @@
 
 Defectors take the money and drive their baseline; they forge records of the detour, which they can sign for themselves
 alone. Griefers challenge claims that the evidence supports. Lazy validators accept without looking; colluding validators
-vote against the evidence, for the defector and for the griefer. Baseline liars and sybils act before there are contracts, not
-here.
+vote against the evidence, for the defector and for the griefer.
 """
 
 from __future__ import annotations

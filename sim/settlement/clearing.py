@@ -95,7 +95,7 @@ def _netting(link: IndexColumn, pays: FloatColumn, n_links: int) -> FloatColumn:
     """Return the factor of each row: what remains of a fund's payments (or receipts) when the two are netted."""
     owes = np.bincount(link, weights=np.maximum(pays, 0.0), minlength=n_links)
     owed = np.bincount(link, weights=np.maximum(-pays, 0.0), minlength=n_links)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         of_payments = np.where(owes > owed, (owes - owed) / owes, 0.0)
         of_receipts = np.where(owed > owes, (owed - owes) / owed, 0.0)
     return np.asarray(np.where(pays > 0.0, of_payments[link], of_receipts[link]))

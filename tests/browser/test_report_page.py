@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from made_market import write_market_run
 from made_run import write_made_run
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -40,6 +41,11 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(write_made_run(tmp_path_factory.mktemp("browser") / "run"))
+
+
+@pytest.fixture(scope="module")
+def market_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_report(write_market_run(tmp_path_factory.mktemp("browser") / "market", participation=0.7))
 
 
 def open_page(browser: Browser, report: Path, *, width_px: int, scheme: str) -> tuple[Page, list[str], list[str]]:
@@ -83,3 +89,27 @@ def test_maps_and_charts_are_painted_in_the_colours_of_the_theme(browser: Browse
         assert ("rgb(255, 154, 98)" in strokes) == (scheme == "dark")
         page.close()
     assert plates["light"] != plates["dark"]
+
+
+@pytest.mark.parametrize(("width_px", "scheme"), [(1280, "light"), (400, "dark")])
+def test_a_market_s_report_fits_and_its_contracts_unfold(
+    browser: Browser, market_report: Path, width_px: int, scheme: str
+) -> None:
+    page, complaints, requests = open_page(browser, market_report, width_px=width_px, scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    assert page.locator("#market svg").count() == 2
+    assert page.locator("#contracts tbody tr").count() == 10
+    painted = page.evaluate("[...document.querySelectorAll('.plate img')].map(image => image.naturalWidth)")
+    assert painted == [1100, 1100, 1100]
+    history = page.locator("#contracts dt", has_text="History").first
+    assert not history.is_visible()
+    page.locator("#contracts summary").click()
+    assert history.is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width_px
+    # The colours of both parts of the chart are those of the theme.
+    fills = page.evaluate("[...document.querySelectorAll('#market svg path')].map(path => getComputedStyle(path).fill)")
+    assert ("rgb(46, 125, 79)" in fills) == (scheme == "light")
+    assert ("rgb(127, 207, 157)" in fills) == (scheme == "dark")
+    assert complaints == []
+    assert [url for url in requests if url != market_report.as_uri() and not url.startswith("data:")] == []
+    page.close()

@@ -167,6 +167,20 @@ def test_votes_and_commitments_are_written_once() -> None:
     assert book.reveal(other, escrow, A, salt(other), now=15) is Outcome.WRONG_REVEAL
 
 
+def test_the_instant_between_commitment_and_disclosure() -> None:
+    """Sealed votes strictly before it, opened ones from it on: nobody can see a vote and still cast one."""
+    book = world()
+    escrow = voting(book)
+    first, second, _ = book.panel(escrow)
+    sealed = [book.seal_vote(escrow, juror, A, b"") for juror in (first, second)]
+    assert book.commit(first, escrow, sealed[0], now=14) is Outcome.OK
+    assert unchanged(book, lambda: book.reveal(first, escrow, A, b"", now=14)) is Outcome.TOO_EARLY
+    assert unchanged(book, lambda: book.commit(second, escrow, sealed[1], now=15)) is Outcome.TOO_LATE
+    assert book.reveal(first, escrow, A, b"", now=15) is Outcome.OK
+    assert unchanged(book, lambda: book.tally(escrow, now=19)) is Outcome.TOO_EARLY
+    assert book.tally(escrow, now=20) is Outcome.OK
+
+
 def test_replay_judges_the_claim_that_was_made() -> None:
     book = world()
     escrow = replaying(book)

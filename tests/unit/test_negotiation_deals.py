@@ -280,3 +280,14 @@ def test_stakes_are_those_of_the_members_on_each_link(seed: int) -> None:
     street = street_of(market, traffic)
     stake = place_of(market, traffic).stakes(traffic.route_of_traveller)
     np.testing.assert_allclose(stake, [street.stake(link) for link in range(street.n_links)], rtol=1e-12)
+
+
+def test_a_market_without_members_does_nothing() -> None:
+    market = random_market(3, participation=0.0)
+    traffic = market.traffic()
+    place = place_of(market, traffic)
+    before = traffic.links.flow.copy()
+    place.listen()
+    assert not place.stakes(traffic.route_of_traveller).any()
+    assert place.trade(traffic.route_of_traveller, 1) == 0
+    np.testing.assert_array_equal(traffic.links.flow, before)

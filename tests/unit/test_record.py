@@ -287,6 +287,22 @@ def test_trips_hold_paths_and_nulls() -> None:
     assert trips_table(population, {"x": TripColumns(no_trip)})["x_travel_time_s"].null_count == population.n_travellers
 
 
+def test_money_baseline_and_membership_have_columns_where_there_is_a_market() -> None:
+    population = grid_population(grid_network())
+    n_travellers = population.n_travellers
+    money = np.arange(n_travellers) - 7
+    baseline_s, is_member = np.linspace(60.0, 600.0, n_travellers), np.arange(n_travellers) % 3 == 0
+    worlds = {"selfish": TripColumns(), "coalition": TripColumns(money_micro=money)}
+    table = trips_table(population, worlds, baseline_cost_s=baseline_s, is_member=is_member)
+    assert table["coalition_money_micro"].type == "int64"
+    assert table["coalition_money_micro"].to_pylist() == money.tolist()
+    assert table["baseline_cost_s"].to_pylist() == baseline_s.tolist()
+    assert table["is_member"].to_pylist() == is_member.tolist()
+    assert "selfish_money_micro" not in table.column_names
+    plain = trips_table(population, {"selfish": TripColumns()})
+    assert not {"baseline_cost_s", "is_member"} & set(plain.column_names)
+
+
 def test_columns_of_the_wrong_length_are_refused() -> None:
     network = grid_network()
     population = grid_population(network)
@@ -294,6 +310,12 @@ def test_columns_of_the_wrong_length_are_refused() -> None:
         link_table(network, {"selfish": LinkColumns(np.zeros(3), network.free_flow_time_s)})
     with pytest.raises(ValueError, match="travel_time_s"):
         trips_table(population, {"selfish": TripColumns(np.zeros(3))})
+    with pytest.raises(ValueError, match="money_micro"):
+        trips_table(population, {"coalition": TripColumns(money_micro=np.zeros(3, np.int64))})
+    with pytest.raises(ValueError, match="baseline_cost_s"):
+        trips_table(population, {}, baseline_cost_s=np.zeros(3))
+    with pytest.raises(ValueError, match="is_member"):
+        trips_table(population, {}, is_member=np.zeros(3, np.bool_))
     with pytest.raises(ValueError, match="belong together"):
         trips_table(population, {"selfish": TripColumns(path_start=np.zeros(1, dtype=np.int64))})
     with pytest.raises(ValueError, match="path_link_idx"):

@@ -265,7 +265,8 @@ def test_other_worlds_show_their_ratio(tmp_path: Path) -> None:
     row = next(row for row in sections.world_rows(run) if row.world == "random_control")
     ratio = run.poa["worlds"]["random_control"]["total_time_s"] / run.poa["worlds"]["optimum"]["total_time_s"]
     assert row.ratio == f"{ratio:.5f}"
-    assert row.remark == "ratio from 1.03120 to 1.03140"
+    assert row.interval == "1.03120 to 1.03140"
+    assert row.remark == "as many detours, drawn at random"
     assert next(row.remark for row in sections.world_rows(run) if row.detail) == "whole travellers, 14 days, gap reached"
 
 

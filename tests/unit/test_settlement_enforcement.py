@@ -374,6 +374,11 @@ def test_the_table_traces_every_contract() -> None:
         assert row["mover_money_micro"] >= row["paid_micro"] - row["collateral_lost_micro"]
         if row["state"] == "slashed":
             assert row["ruling"] == row["evidence"] == "rejected" and row["paid_micro"] == 0
+    entries, _ = done.escrows.book.entries()
+    seated = entries[(entries["kind"] == int(Kind.SEAT)) & (entries["escrow"] < 160)]
+    told = {(row["escrow"], seat["validator"]) for row in rows for seats in row["votes"] for seat in seats}
+    first = int(done.escrows.accounts.validators[0])
+    assert told == set(zip(seated["escrow"].tolist(), (seated["debit"] - first).tolist(), strict=True))
     by_rounds = [row for row in rows if len(row["votes"]) > 1]
     assert by_rounds and all("appealable" in row["states"] for row in by_rounds)
 

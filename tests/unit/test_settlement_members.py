@@ -100,6 +100,8 @@ def test_a_real_market_under_enforcement(seed: int) -> None:
     traffic.load()
     link_cost_s = market.problem.in_network_order(traffic.links.cost)
 
+    worth = market.value[contracts.mover] * market.population.weight[contracts.mover]
+    np.testing.assert_array_equal(detours.credits_per_s, worth)
     start, driven = routes_driven(detours, kept)
     paths_start, paths = traffic.paths()
     for nth, traveller in enumerate(contracts.mover.tolist()):
