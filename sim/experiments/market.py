@@ -26,6 +26,7 @@ from sim.settlement.detours import detours_of
 from sim.settlement.enforcement import enforce
 from sim.settlement.members import believed_costs, settle_members
 from sim.settlement.money import MICRO_PER_CREDIT, split_micro, to_micro
+from sim.settlement.netting import where_members_stand
 from sim.settlement.outcome import Enforcement
 from sim.units import SECONDS_PER_HOUR
 
@@ -164,7 +165,8 @@ def _close_coalition(built: BuiltScenario, world: CityModel, setting: MarketSett
     spec, traffic, population, problem = built.spec, world.traffic, built.population, built.problem
     mechanism: Any = world.mechanism
     promised = traffic.route_of_traveller.copy()
-    cleared = clear(mechanism.book, population.weight, built.network.n_links, spec.market.fee_per_vehicle)
+    standing = where_members_stand(traffic, mechanism.place.members, setting.value)
+    cleared = clear(mechanism.book, population.weight, built.network.n_links, spec.market.fee_per_vehicle, standing)
     contracts, detours = detours_of(traffic, cleared, mechanism.baseline_route, promised, setting.value)
     agreed_time_s = problem.in_network_order(traffic.links.cost) - built.network.fixed_cost_s
     keeps = setting.conduct.keeps_promise(

@@ -2,8 +2,9 @@
 
 A mover who sold several changes has one contract, from his baseline to the route he ended on. A fund that owed in some
 deals and was owed in others is netted: if it owes on balance, its payments are all cut by the same factor and it receives
-nothing, and conversely. What a single contract's own funds then pay more or less than its own payees get goes to or comes
-from the clearing account, whose balance is zero.
+nothing, and conversely; a member who would pay on some links and be paid on others is netted too (`sim.settlement.netting`).
+What a single contract's own funds then pay more or less than its own payees get goes to or comes from the clearing account,
+whose balance is zero.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.negotiation.deal_book import DealBook
 from sim.settlement.money import to_micro
+from sim.settlement.netting import RouteStakes, by_fund, by_member
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +57,9 @@ class Contracts:
         return int(self.fund_pays_micro[self.fund_pays_micro > 0].sum())
 
 
-def clear(book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: float) -> Contracts:
+def clear(
+    book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: float, standing: RouteStakes | None = None
+) -> Contracts:
     """Return the contracts that the deals of a window come to.
 
     Parameters
@@ -66,6 +70,8 @@ def clear(book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: fl
         Vehicles of every traveller, shape (n_travellers,).
     fee_per_vehicle
         Credits; a mover pays it once a deal, and the contract carries the sum.
+    standing
+        Where the members drive when trading has ended; None nets the funds alone.
     """
     mover, contract_of_deal = np.unique(book.traveller, return_inverse=True)
     fees = np.bincount(contract_of_deal, weights=fee_per_vehicle * weight[book.traveller], minlength=len(mover))
@@ -75,7 +81,10 @@ def clear(book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: fl
     key, row_of = np.unique(contract_of_row * n_links + book.link, return_inverse=True)
     pays = np.asarray(np.bincount(row_of, weights=book.fund_pays, minlength=len(key)), np.float64)
     contract, link = key // n_links, (key % n_links).astype(np.int32)
-    pays_micro = to_micro(pays * _netting(link, pays, n_links))
+    netted = by_fund(link, pays, n_links)
+    if standing is not None:
+        netted = by_member(link, netted, n_links, standing)
+    pays_micro = to_micro(netted)
     price_micro, fee_micro = to_micro(np.asarray(prices, np.float64)), to_micro(np.asarray(fees, np.float64))
     own = np.zeros(len(mover), np.int64)
     np.add.at(own, contract, pays_micro)
@@ -89,13 +98,3 @@ def clear(book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: fl
         clearing[contract[row]] -= rest
     start = np.searchsorted(contract, np.arange(len(mover) + 1))
     return Contracts(mover.astype(np.int32), price_micro, fee_micro, start, link, pays_micro, clearing)
-
-
-def _netting(link: IndexColumn, pays: FloatColumn, n_links: int) -> FloatColumn:
-    """Return the factor of each row: what remains of a fund's payments (or receipts) when the two are netted."""
-    owes = np.bincount(link, weights=np.maximum(pays, 0.0), minlength=n_links)
-    owed = np.bincount(link, weights=np.maximum(-pays, 0.0), minlength=n_links)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        of_payments = np.where(owes > owed, (owes - owed) / owes, 0.0)
-        of_receipts = np.where(owed > owes, (owed - owes) / owed, 0.0)
-    return np.asarray(np.where(pays > 0.0, of_payments[link], of_receipts[link]))
