@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check format nightly bench dashboard clean
+.PHONY: demo test check format nightly bench dashboard docs clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"routepact needs Python 3.11 to 3.13, found {v[0]}.{v[1]}; name one with: make PYTHON=python3.11")'
@@ -40,5 +40,9 @@ bench: $(STAMP)
 dashboard: $(STAMP)
 	$(BIN)/routepact dashboard city
 
+# API pages from the docstrings, into docs/_build/html; a warning is an error.
+docs: $(STAMP)
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache dist docs/_build

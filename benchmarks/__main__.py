@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib.util
 import runpy
 
-BENCHMARKS = ("benchmarks.contracts", "benchmarks.shortest_paths")
+BENCHMARKS = (
+    "benchmarks.contracts",
+    "benchmarks.shortest_paths",
+    "benchmarks.assignment",
+    "benchmarks.networks",
+    "benchmarks.queue_loading",
+)
 
 
 def main() -> None:

@@ -23,12 +23,13 @@ from sim.spec import ScenarioSpec, parse_scenario
 
 @dataclass(frozen=True)
 class Case:
-    """A network of the benchmark: files by their stem, the grain, and the largest ratio that was promised."""
+    """A network of the benchmark: files by their stem, the grain, its unit of time, and the largest ratio that was promised."""
 
     name: str
     net: str
     trips: str
     vehicles_per_traveller: float
+    time_unit_s: float = 60.0
     promised_ratio: float = 1.001
     promised_payments: float | None = 0.05
     toll_weight: float = 0.0
@@ -37,8 +38,8 @@ class Case:
 
 CASES = (
     Case("Braess", "Braess_net", "Braess_trips", 0.1),
-    Case("Sioux Falls", "SiouxFalls_net", "SiouxFalls_trips", 100.0),
-    Case("Eastern Massachusetts", "EMA_net", "EMA_trips", 20.0),
+    Case("Sioux Falls", "SiouxFalls_net", "SiouxFalls_trips", 100.0, time_unit_s=36.0),
+    Case("Eastern Massachusetts", "EMA_net", "EMA_trips", 20.0, time_unit_s=3600.0),
     Case("Anaheim", "Anaheim_net", "Anaheim_trips", 40.0),
     Case("Chicago Sketch", "ChicagoSketch_net", "ChicagoSketch_trips", 20.0, toll_weight=0.02, distance_weight=0.04),
 )
@@ -59,7 +60,7 @@ def tntp_scenario(case: Case, data: Path, **sections: dict[str, Any]) -> Scenari
         "network": {
             "source": "tntp",
             "net": str(find(data, case.net)),
-            "time_unit_s": 60.0,
+            "time_unit_s": case.time_unit_s,
             "length_unit_m": 1000.0,
             "toll_weight": case.toll_weight,
             "distance_weight": case.distance_weight,

@@ -11,7 +11,7 @@ from contracts_model.evidence import Fulfilment, Obligation
 from contracts_model.kernels import escrow as kernels
 from contracts_model.kernels.layout import CREATED, Ints
 from contracts_model.ledger import Ledger
-from contracts_model.outcomes import MAX_PARTIES, NEXT_NONCE, TERMINAL_STATES, Outcome, Result, State, Verdict
+from contracts_model.outcomes import NEXT_NONCE, TERMINAL_STATES, Outcome, Result, State, Verdict
 from contracts_model.store import LIMIT
 from contracts_model.terms import Offer
 
@@ -28,14 +28,12 @@ def digest_row(digest: bytes) -> Ints | None:
 
 def pair_columns(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints] | Outcome:
     """Two columns of integers, or why the pairs are no such thing."""
-    if len(pairs) > MAX_PARTIES:
-        return Outcome.BAD_PARTIES
     for actor, value in pairs:
         if type(actor) is not int or type(value) is not int:
             return Outcome.NOT_AN_INTEGER
         if not (-LIMIT <= actor <= LIMIT and -LIMIT <= value <= LIMIT):
             return Outcome.NUMBER_OUT_OF_RANGE
-    columns = np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+    columns = np.array(pairs, np.int64).reshape(len(pairs), 2).T.copy()
     return columns[0], columns[1]
 
 
@@ -60,8 +58,6 @@ class EscrowDesk(Ledger):
         With an obligation, the journal records the obligation's digest (which covers the condition's) and a claim must refer
         to it.
         """
-        if self.busy:
-            return Result(Outcome.REENTRANT_CALL, -1)
         condition = offer.condition
         if isinstance(condition, bytes):
             digest = condition

@@ -2,9 +2,10 @@
 
     seal_0 = SHA-256(0^32 | header_0 | entries_0 | digests_0),   seal_i = SHA-256(seal_(i-1) | header_i | entries_i | digests_i)
 
-The header holds block number, number of entries and number of digests. Sealed blocks are kept as immutable bytes; the
-unsealed tail is the one array that operations write to. The seal of an unfinished last block is computed when somebody asks
-for it.
+The header holds block number, number of entries and number of digests; the entries stand in their packed form
+(`kernels.packing`), about a third of their rows, because the hash takes longer than the operations that it seals. Sealed blocks
+are kept packed. The unsealed tail is the one piece that operations write to, small enough to stay in the processor's cache.
+The seal of an unfinished last block is computed when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -13,25 +14,28 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from contracts_model.kernels.layout import DIGESTS, ENTRIES, ENTRY, Ints, Rows, Tables, count_digests
+from contracts_model.kernels.layout import DIGESTS, ENTRIES, ENTRY, JOURNAL_COLUMNS, Ints, Rows, Tables
+from contracts_model.kernels.packing import count_digests
 from contracts_model.outcomes import BLOCK_ENTRIES, DIGEST_KINDS, Account, Kind, State, Verdict
+from contracts_model.packed import FIELDS, PAGE_BYTES, Page, columns_of, most_bytes, packed_bytes, rows_of, touch, unpack
 
 GENESIS: Final = bytes(32)
 
-CHUNK_BLOCKS: Final = 64
-SLACK_ROWS: Final = 2 * BLOCK_ENTRIES
-"""Room behind a full chunk for the operation that fills it."""
+TAIL_ENTRIES: Final = 4 * BLOCK_ENTRIES + 72
+"""Length of the tail. No multiple of 512: columns a multiple of 4,096 bytes apart would drive each other out of the cache."""
+
+KIND_COLUMN: Final = FIELDS.index("kind")
 
 CARRIES_DIGEST: Final[npt.NDArray[np.bool_]] = np.isin(np.arange(256), [int(kind) for kind in DIGEST_KINDS])
 """For each entry kind whether a digest belongs to it."""
 
 
-def seal_block(previous: bytes, number: int, entries: bytes | memoryview, digests: bytes | memoryview) -> bytes:
+def seal_block(previous: bytes, number: int, entries: int, body: bytes | memoryview, digests: int) -> bytes:
     """Chain one block.
 
     Parameters
@@ -41,14 +45,15 @@ def seal_block(previous: bytes, number: int, entries: bytes | memoryview, digest
     number
         Position of the block, from 0.
     entries
-        Rows of `ENTRY`, at most 4,096.
+        Number of entries, at most 4,096.
+    body
+        The packed entries, then 32 bytes for each entry whose kind carries a digest.
     digests
-        32 bytes for each entry whose kind carries a digest.
+        Number of digests.
     """
     state = hashlib.sha256(previous)
-    state.update(struct.pack("<QQQ", number, len(entries) // ENTRY.itemsize, len(digests) // 32))
-    state.update(entries)
-    state.update(digests)
+    state.update(struct.pack("<QQQ", number, entries, digests))
+    state.update(body)
     return state.digest()
 
 
@@ -66,91 +71,97 @@ class Block:
         return np.frombuffer(self.entries, ENTRY)
 
 
+def sealed_copy(previous: bytes, number: int, rows: Rows, digests: Ints) -> Block:
+    """Block of some rows of `ENTRY` and their digests, shape (n, 4), sealed."""
+    seal = seal_block(previous, number, len(rows), packed_bytes(columns_of(rows), digests), len(digests))
+    return Block(number, rows.tobytes(), digests.tobytes(), seal)
+
+
+class Sealed(NamedTuple):
+    """A sealed block as it is kept."""
+
+    body: memoryview
+    seal: bytes
+
+
 class Journal:
-    """Seals of the full blocks, and the chunks of memory that operations have filled.
+    """Sealed blocks in their packed form; the entries behind them are the tail in the tables of the book."""
 
-    The tables of the book hold the chunk that is being written; its first `sealed % CHUNK_BLOCKS` blocks are sealed already.
-    A full chunk is made read-only and kept; large chunks spare the operating system millions of page faults.
-    """
-
-    __slots__ = ("_chunks", "_digest_at", "_seals")
+    __slots__ = ("_pages", "_sealed")
 
     def __init__(self) -> None:
-        self._chunks: list[tuple[Rows, Ints, list[int]]] = []
-        self._seals: list[bytes] = []
-        self._digest_at = [0]  # in the present chunk: where the digests of each block begin
+        self._pages: list[Page] = []  # those with room; the first is being filled
+        self._sealed: list[Sealed] = []
 
     @property
     def sealed(self) -> int:
         """Number of sealed blocks."""
-        return len(self._seals)
+        return len(self._sealed)
 
-    def seal_full_blocks(self, tables: Tables) -> Tables:
-        """Seal every full block of the present chunk; a full chunk is put away, what is left of it opens the next one."""
-        total = int(tables.counters[ENTRIES])
-        while True:
-            done = len(self._digest_at) - 1
-            if done == CHUNK_BLOCKS:
-                return self._next_chunk(tables)
-            end = (done + 1) * BLOCK_ENTRIES
-            if end > total:
-                return tables
-            rows = tables.journal[end - BLOCK_ENTRIES : end]
-            digest_at = self._digest_at[-1]
-            digest_end = digest_at + int(count_digests(rows))
-            number = len(self._seals)
-            seal = seal_block(self._last, number, _memory(rows), _memory(tables.digests[digest_at:digest_end]))
-            self._seals.append(seal)
-            self._digest_at.append(digest_end)
+    @property
+    def packed_size(self) -> int:
+        """Bytes of all sealed blocks."""
+        return sum(len(kept.body) for kept in self._sealed)
+
+    def seal_full_blocks(self, tables: Tables) -> None:
+        """Seal every full block of the tail and move what is left to its front."""
+        counters, tail, digests = tables.counters, tables.journal, tables.digests
+        total, digest_total = int(counters[ENTRIES]), int(counters[DIGESTS])
+        done = digests_done = 0
+        while done + BLOCK_ENTRIES <= total:
+            stop = done + BLOCK_ENTRIES
+            digests_stop = digests_done + int(count_digests(tail[KIND_COLUMN, done:stop]))
+            body = self._page().add(tail, done, stop, digests[digests_done:digests_stop])
+            seal = seal_block(self._last, self.sealed, BLOCK_ENTRIES, body, digests_stop - digests_done)
+            self._sealed.append(Sealed(body, seal))
+            done, digests_done = stop, digests_stop
+        left, digests_left = total - done, digest_total - digests_done
+        tail[:, :left] = tail[:, done:total]
+        digests[:digests_left] = digests[digests_done:digest_total]
+        counters[ENTRIES], counters[DIGESTS] = left, digests_left
 
     @property
     def _last(self) -> bytes:
-        return self._seals[-1] if self._seals else GENESIS
+        return self._sealed[-1].seal if self._sealed else GENESIS
 
-    def _next_chunk(self, tables: Tables) -> Tables:
-        counters = tables.counters
-        full, digest_end = CHUNK_BLOCKS * BLOCK_ENTRIES, self._digest_at[-1]
-        left, digests_left = int(counters[ENTRIES]) - full, int(counters[DIGESTS]) - digest_end
-        journal, digests = empty_chunk(len(tables.journal))
-        journal[:left] = tables.journal[full : full + left]
-        digests[:digests_left] = tables.digests[digest_end : digest_end + digests_left]
-        for array in (tables.journal, tables.digests):
-            array.setflags(write=False)
-        self._chunks.append((tables.journal, tables.digests, self._digest_at))
-        self._digest_at = [0]
-        counters[ENTRIES], counters[DIGESTS] = left, digests_left
-        return self.seal_full_blocks(tables._replace(journal=journal, digests=digests))
+    def _page(self) -> Page:
+        """Page with room for the largest block that can come."""
+        needed = most_bytes(BLOCK_ENTRIES) + 32 * BLOCK_ENTRIES
+        while self._pages and self._pages[0].room() < needed:
+            del self._pages[0]
+        if not self._pages:
+            self._pages.append(Page(PAGE_BYTES))
+        return self._pages[0]
+
+    def reserve(self, size: int) -> None:
+        """Take memory for `size` bytes of packed blocks now."""
+        for _ in range(-(-size // PAGE_BYTES)):
+            page = Page(PAGE_BYTES)
+            touch(page.views[0])
+            self._pages.append(page)
 
     def blocks(self, tables: Tables, start: int = 0) -> Iterator[Block]:
         """Sealed blocks from number `start` on, then the unfinished one, if it has entries, with its present seal."""
-        for number in range(start, len(self._seals)):
-            chunk, within = divmod(number, CHUNK_BLOCKS)
-            present = (tables.journal, tables.digests, self._digest_at)
-            journal, digests, digest_at = self._chunks[chunk] if chunk < len(self._chunks) else present
-            rows = journal[within * BLOCK_ENTRIES : (within + 1) * BLOCK_ENTRIES]
-            yield Block(number, rows.tobytes(), digests[digest_at[within] : digest_at[within + 1]].tobytes(), self._seals[number])
-        begin, end = (len(self._digest_at) - 1) * BLOCK_ENTRIES, int(tables.counters[ENTRIES])
-        if end > begin and start <= len(self._seals):
-            entries = tables.journal[begin:end].tobytes()
-            digests_left = tables.digests[self._digest_at[-1] : int(tables.counters[DIGESTS])].tobytes()
-            number = len(self._seals)
-            yield Block(number, entries, digests_left, seal_block(self._last, number, entries, digests_left))
+        for number in range(start, self.sealed):
+            kept = self._sealed[number]
+            rows, digests = unpack(kept.body, BLOCK_ENTRIES)
+            yield Block(number, rows.tobytes(), digests.tobytes(), kept.seal)
+        left = int(tables.counters[ENTRIES])
+        if left > 0 and start <= self.sealed:
+            rows = rows_of(tables.journal[:, :left])
+            yield sealed_copy(self._last, self.sealed, rows, tables.digests[: int(tables.counters[DIGESTS])])
 
     def head(self, tables: Tables) -> bytes:
         """Seal over everything written so far."""
         seal = self._last
-        for block in self.blocks(tables, len(self._seals)):
+        for block in self.blocks(tables, self.sealed):
             seal = block.seal
         return seal
 
 
-def _memory(array: npt.NDArray[Any]) -> memoryview:
-    return array.view(np.uint8).reshape(-1).data
-
-
-def empty_chunk(rows: int = CHUNK_BLOCKS * BLOCK_ENTRIES + SLACK_ROWS) -> tuple[Rows, Ints]:
-    """Memory for `rows` entries and as many digests; pages are touched as they are written."""
-    return np.empty(rows, ENTRY), np.empty((rows, 4), np.int64)
+def empty_tail() -> tuple[Ints, Ints]:
+    """Memory for the tail and as many digests."""
+    return np.empty((JOURNAL_COLUMNS, TAIL_ENTRIES), np.int64), np.empty((TAIL_ENTRIES, 4), np.int64)
 
 
 def gather(blocks: Iterator[Block]) -> tuple[Rows, Ints]:

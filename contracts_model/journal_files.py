@@ -24,13 +24,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from contracts_model.journal import CARRIES_DIGEST, GENESIS, Block, gather, seal_block
+from contracts_model.journal import CARRIES_DIGEST, GENESIS, Block, gather, sealed_copy
 from contracts_model.kernels.layout import ENTRY, Ints, Rows
 from contracts_model.outcomes import BLOCK_ENTRIES
 from contracts_model.store import Store
 
 SEGMENT_BLOCKS: Final = 64
-FORMAT: Final = b"contracts-journal/1"
+FORMAT: Final = b"contracts-journal/2"
 _COLUMNS: Final = tuple(ENTRY.names or ())
 _SUMS: Final = "SHA256SUMS"
 
@@ -206,11 +206,11 @@ def _blocks_of(path: Path, number: int, seal: bytes) -> Iterator[Block]:
             if [digest is not None for digest in digests] != CARRIES_DIGEST[entries["kind"]].tolist():
                 raise ValueError(f"block {number}: digests stand at the wrong entries")
             raw = b"".join(digest for digest in digests if digest is not None)
-            computed = seal_block(seal, number, entries.tobytes(), raw)
-            if computed != next(expected):
+            block = sealed_copy(seal, number, entries, np.frombuffer(raw, np.int64).reshape(-1, 4))
+            if block.seal != next(expected):
                 raise ValueError(f"block {number}: its seal does not fit its entries")
-            yield Block(number, entries.tobytes(), raw, computed)
-            number, seal = number + 1, computed
+            yield block
+            number, seal = number + 1, block.seal
 
 
 def _rows_by_block(file: pq.ParquetFile) -> Iterator[pa.Table]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from contracts_model._jit import entry_point
-from contracts_model.journal import CHUNK_BLOCKS, Block, Journal, empty_chunk, explain, gather
+from contracts_model.journal import Block, Journal, empty_tail, explain, gather
 from contracts_model.kernels.layout import (
     ACTORS,
     ASSETS,
@@ -42,12 +42,20 @@ from contracts_model.kernels.layout import (
     empty_tables,
 )
 from contracts_model.outcomes import BLOCK_ENTRIES, MAX_ASSETS, Account, Kind, Outcome, Result, State
+from contracts_model.packed import touch
 from contracts_model.terms import Terms
 
 OUTCOMES: Final = {int(outcome): outcome for outcome in Outcome}
 LIMIT: Final = (1 << 63) - 1
 """Largest number that an operation takes."""
 
+_AXIS: Final = {"journal": 1}
+"""Axis along which a table grows, where it is not the first."""
+
+_FAST_GROWTH_BYTES: Final = 1 << 28
+"""Tables shorter than this grow to four times their length: pages nobody has written to cost nothing, a copy does."""
+
+_BESIDE_ESCROWS: Final = ("conditions", "claims", "answers")
 
 Kernel = Callable[..., int]
 
@@ -70,10 +78,9 @@ class Store:
     def __init__(self, seed: int = 0) -> None:
         if type(seed) is not int or not 0 <= seed <= LIMIT:
             raise ValueError(f"seed {seed!r}: an integer from 0 to 2^63 - 1 is needed")
-        journal, digests = empty_chunk()
+        journal, digests = empty_tail()
         self.tables = Tables(**empty_tables(seed), journal=journal, digests=digests)
         self.journal = Journal()
-        self._seal_at = BLOCK_ENTRIES
         self.actor_names: list[str] = []
         self.asset_names: list[str] = []
         self.terms: list[Terms] = []
@@ -110,8 +117,8 @@ class Store:
         while code == _NO_ROOM:
             self._make_room()
             code = operation(self.tables, *arguments)
-        if code == _OK and self.tables.counters[ENTRIES] >= self._seal_at:
-            self._seal()
+        if code == _OK and self.tables.counters[ENTRIES] >= BLOCK_ENTRIES:
+            self.journal.seal_full_blocks(self.tables)
         return OUTCOMES[code]
 
     def run_many(self, loop: Kernel, count: int, arguments: Sequence[Any]) -> None:
@@ -120,17 +127,12 @@ class Store:
         while at < count:
             self._make_room()
             at = loop(self.tables, at, *arguments)
-        self._seal()
-
-    def _seal(self) -> None:
-        """Seal the blocks that have been filled."""
-        self.tables = self.journal.seal_full_blocks(self.tables)
-        self._seal_at = (self.journal.sealed % CHUNK_BLOCKS + 1) * BLOCK_ENTRIES
+        self.journal.seal_full_blocks(self.tables)
 
     def _make_room(self) -> None:
-        """Seal what is full and lengthen each table that the last operation found too short, to twice its length at least."""
+        """Seal what is full and lengthen each table that the last operation found too short, to at least twice its length."""
         counters = self.tables.counters
-        self._seal()
+        self.journal.seal_full_blocks(self.tables)
         t = self.tables
         wanted = {
             "journal": counters[ENTRIES] + counters[NEED_ENTRIES],
@@ -141,27 +143,45 @@ class Store:
             "rounds": counters[ROUNDS] + counters[NEED_ROUNDS],
             "seats": counters[SEATS] + counters[NEED_SEATS],
         }
-        longer = {name: rows for name, rows in wanted.items() if rows > len(getattr(t, name))}
+        longer = {name: int(rows) for name, rows in wanted.items() if rows > getattr(t, name).shape[_AXIS.get(name, 0)]}
         if "escrows" in longer:
-            longer |= {"conditions": longer["escrows"], "claims": longer["escrows"], "answers": longer["escrows"]}
-        self._lengthen({name: int(rows) for name, rows in longer.items()})
+            longer |= dict.fromkeys(_BESIDE_ESCROWS, longer["escrows"])
+        self._lengthen(longer)
 
-    def _lengthen(self, rows: dict[str, int], *, exact: bool = False) -> None:
+    def _lengthen(self, lengths: dict[str, int], *, exact: bool = False) -> None:
         replaced = {}
-        for name, wanted in rows.items():
+        for name, wanted in lengths.items():
             old = getattr(self.tables, name)
-            if wanted > len(old):
-                new = np.zeros((wanted if exact else max(wanted, 2 * len(old)), *old.shape[1:]), old.dtype)
-                new[: len(old)] = old
+            axis = _AXIS.get(name, 0)
+            if wanted > old.shape[axis]:
+                shape = list(old.shape)
+                factor = 4 if old.nbytes < _FAST_GROWTH_BYTES else 2
+                shape[axis] = wanted if exact else max(wanted, factor * shape[axis])
+                new = np.zeros(shape, old.dtype)
+                new[tuple(slice(length) for length in old.shape)] = old
                 replaced[name] = new
         self.tables = self.tables._replace(**replaced)
 
-    def reserve(self, *, escrows: int = 0, parties: int = 0) -> None:
-        """Make room beforehand for so many escrows and payers plus payees in all.
+    def reserve(self, *, escrows: int = 0, parties: int = 0, journal_bytes: int = 0) -> None:
+        """Take memory beforehand: operations then wait neither for tables to be copied nor for the operating system.
 
-        Growing step by step copies them several times.
+        Parameters
+        ----------
+        escrows, parties
+            Escrows, and payers plus payees, in all.
+        journal_bytes
+            Size of the packed journal that is to come; an entry takes about 16 bytes, 32 more where it carries a digest.
         """
-        self._lengthen(dict.fromkeys(("escrows", "conditions", "claims", "answers"), escrows) | {"parties": parties}, exact=True)
+        self._lengthen(dict.fromkeys(("escrows", *_BESIDE_ESCROWS), escrows) | {"parties": parties}, exact=True)
+        t = self.tables
+        for array, used in (
+            (t.escrows, ESCROWS),
+            (t.conditions, ESCROWS),
+            (t.claims, ESCROWS),
+            (t.parties, PARTIES),
+        ):
+            touch(array[t.counters[used] :])
+        self.journal.reserve(journal_bytes)
 
     # -- actors, assets, terms ---------------------------------------------------------------------------------------
 
@@ -222,15 +242,14 @@ class Store:
     def _note(self, kind: Kind, asset: int, debit: int, amount: int, reference: int, digest: bytes | None = None) -> None:
         """Write a rare entry that needs no kernel."""
         counters = self.tables.counters
-        if counters[ENTRIES] >= len(self.tables.journal) or counters[DIGESTS] >= len(self.tables.digests):
-            self._make_room()
         row = (self.clock, int(Account.NOBODY), int(kind), asset, 0, debit, int(Account.NOBODY), amount, reference)
-        self.tables.journal[counters[ENTRIES]] = row
+        self.tables.journal[:, counters[ENTRIES]] = row
         counters[ENTRIES] += 1
         if digest is not None:
             self.tables.digests[counters[DIGESTS]] = np.frombuffer(digest, "<i8")
             counters[DIGESTS] += 1
-        self._seal()
+        if counters[ENTRIES] >= BLOCK_ENTRIES:
+            self.journal.seal_full_blocks(self.tables)
 
     # -- looking ---------------------------------------------------------------------------------------------------
 
@@ -262,10 +281,7 @@ class Store:
         return State(int(self.tables.escrows["state"][escrow]))
 
     def deadline(self, escrow: int) -> int:
-        """Instant from which anybody may trigger the time-out of a non-terminal escrow (for a vote.
-
-        The end of the reveal window).
-        """
+        """Instant from which anybody may trigger the time-out of a non-terminal escrow (a vote: end of the reveal window)."""
         return int(self.tables.escrows["deadline"][escrow])
 
     def escrow_row(self, escrow: int) -> dict[str, int]:
@@ -294,7 +310,7 @@ class Store:
 
     def unsealed_entries(self) -> int:
         """Count the entries behind the last full block."""
-        return int(self.tables.counters[ENTRIES]) - (self.journal.sealed % CHUNK_BLOCKS) * BLOCK_ENTRIES
+        return int(self.tables.counters[ENTRIES])
 
     def journal_head(self) -> bytes:
         """Seal over the whole journal: equal heads, equal histories."""

@@ -228,7 +228,8 @@ class Controller:
         assert price is not None  # both are there
         drawn = ~built.network.is_connector
         greatest_load = max(
-            float((found.flow_vph / built.network.capacity_vph)[drawn].max(initial=0.0)) for found in (equilibrium, optimum)
+            float((built.turn_graph.flow_on_streets(found.flow_vph) / built.network.capacity_vph)[drawn].max(initial=0.0))
+            for found in (equilibrium, optimum)
         )
         self._publish(progress=None, solved=Solved(equilibrium, optimum, price, load_scale(greatest_load)))
         self._begin("selfish", "optimum")
@@ -261,7 +262,7 @@ class Controller:
             self._worlds[name] = make_world(built, name, optimum)
             self._worlds[name].step()
         self._last_day_at = time.monotonic()
-        views = {name: view_of(self._worlds[name]) for name in names}
+        views = {name: view_of(self._worlds[name], built.turn_graph) for name in names}
         self._publish(phase=Phase.READY, progress=None, playing=False, **views)
 
     def _live_a_day(self) -> None:
@@ -273,6 +274,6 @@ class Controller:
             most_days = scene.city.built.spec.traffic.days
             if len(world.days) >= most_days:
                 world.run_days(most_days)  # says that the bound was reached, unless the world rests anyway
-        view = view_of(world)
+        view = view_of(world, scene.city.built.turn_graph)
         # The visitor may have paused meanwhile: only rest ends playing here.
         self._publish(selfish=view, **({"playing": False} if view.stopped_because is not None else {}))

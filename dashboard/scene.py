@@ -12,6 +12,7 @@ from sim.assignment.equilibrium import Assignment
 from sim.experiments.build import BuiltScenario
 from sim.metrics import PriceOfAnarchy
 from sim.model import CityModel, DayRecord
+from sim.network.turns import TurnGraph
 
 LEAST_DEMAND, MOST_DEMAND = 0.25, 2.0
 """Bounds of the demand that a visitor may ask for, as a multiple of the scenario's own."""
@@ -90,11 +91,13 @@ class WorldView:
         return self.days[-1]
 
 
-def view_of(world: CityModel) -> WorldView:
-    """Return a copy of what a world shows after at least one day."""
+def view_of(world: CityModel, graph: TurnGraph) -> WorldView:
+    """Return a copy of what a world shows on the streets of its turn graph after at least one day."""
     problem, links = world.traffic.problem, world.traffic.links
     time_s = problem.in_network_order(links.cost) - problem.network.fixed_cost_s
-    return WorldView(tuple(world.days), problem.in_network_order(links.flow), time_s, world.stopped_because)
+    flow = problem.in_network_order(links.flow)
+    on_streets = graph.flow_on_streets(flow), graph.time_on_streets(flow, time_s)
+    return WorldView(tuple(world.days), *on_streets, world.stopped_because)
 
 
 @dataclass(frozen=True, eq=False)

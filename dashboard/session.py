@@ -78,7 +78,8 @@ def picture_of(scene: Scene, view: View) -> Picture:
     else:
         scale = load
         # By the settled flows, so that widths keep their meaning from day to day.
-        full = paint.full_width(scene.solved.equilibrium.flow_vph[drawn], scene.solved.optimum.flow_vph[drawn])
+        graph, solved = scene.city.built.turn_graph, (scene.solved.equilibrium, scene.solved.optimum)
+        full = paint.full_width(*(graph.flow_on_streets(found.flow_vph)[drawn] for found in solved))
         maps = [_load_map(flow, capacity, scale, full) for flow in (selfish, optimum)]
     return Picture(paint.frame(day, len(drawn), maps), _PANES[view], scale)
 

@@ -21,6 +21,11 @@ def bundled_scenarios() -> dict[str, Path]:
     return {path.stem: path for path in sorted(bundled_folder("scenarios").glob("*.toml"))}
 
 
+def bundled_sweeps() -> dict[str, Path]:
+    """Return the bundled sweep files by name, sorted."""
+    return {path.stem: path for path in sorted((bundled_folder("scenarios") / "sweeps").glob("*.toml"))}
+
+
 def bundled_cities() -> dict[str, Path]:
     """Return the folders of the bundled cities by name, sorted."""
     return {path.parent.name: path.parent for path in sorted(bundled_folder("data").glob("*/network.npz"))}

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 
 import mesa
 
+from sim.agents.offices import LinkFund, Validator
 from sim.agents.traveller import Traveller
 from sim.arrays import FloatColumn
 from sim.assignment.problem import AssignmentProblem
 from sim.assignment.static_traffic import StaticTraffic
 from sim.demand.population import Population
 from sim.mechanisms.protocol import Mechanism, RouteChanges
+from sim.settlement.offices import fund_columns, validator_columns
+from sim.settlement.outcome import Enforcement
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
         Seed of Mesa's own random numbers; the mechanism's are named by day and traveller (`sim.rng`).
     toll_s
         Toll of each link in the seconds that it is worth, in the problem's link order; none unless given.
+
+    Attributes
+    ----------
+    travellers
+        Everybody, by row of the population.
+    link_funds, validators
+        Those who served the market, once its window has closed; empty before, and in worlds without contracts.
     """
 
     def __init__(
@@ -67,6 +77,8 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
         self.mechanism = mechanism
         self.traffic = StaticTraffic(problem, population, toll_s)
         self.travellers = [Traveller(self, row) for row in range(population.n_travellers)]
+        self.link_funds: list[LinkFund] = []
+        self.validators: list[Validator] = []
         self.days: list[DayRecord] = []
         self.stopped_because: str | None = None
 
@@ -83,6 +95,19 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
     def drive_once_more(self, changes: RouteChanges) -> None:
         """Live a day after the world has come to rest, for changes that no mechanism ordered: promises that are broken."""
         self._drive(changes)
+
+    def open_offices(self, enforcement: Enforcement) -> None:
+        """Make agents of the funds that paid or received and of the validators who were drawn in a window that has closed."""
+        funds, validators = fund_columns(enforcement), validator_columns(enforcement)
+        self.link_funds = [LinkFund(self, funds, row) for row in range(len(funds.link_idx))]
+        self.validators = [Validator(self, validators, row) for row in range(len(validators.account))]
+
+    def close(self) -> None:
+        """Let Mesa forget this world; its columns and days can still be read.
+
+        Mesa numbers agents by model in a table of the class, and so keeps every model alive that ever had an agent.
+        """
+        mesa.Agent._ids.pop(self, None)
 
     def _drive(self, changes: RouteChanges) -> None:
         day = len(self.days)

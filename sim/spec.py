@@ -12,95 +12,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sim.errors import InputError
+from sim.spec_counts import Counts
+from sim.spec_networks import NetworkSpec
 from sim.spec_problems import first_problem, shown_value
-
-_Positive: TypeAlias = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-_AtLeastZero: TypeAlias = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Fraction: TypeAlias = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-_FileName: TypeAlias = Annotated[
-    str, Field(pattern=r"^[^\x00]+$", description="the name of a file, relative to the scenario file")
-]
+from sim.spec_section import AtLeastZero as _AtLeastZero
+from sim.spec_section import FileName as _FileName
+from sim.spec_section import Fraction as _Fraction
+from sim.spec_section import Positive as _Positive
+from sim.spec_section import Section
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class _Weights(_Section):
-    toll_weight: _AtLeastZero = 0.0
-    """Source time units that one unit of toll is worth (TNTP: "toll factor")."""
-    distance_weight: _AtLeastZero = 0.0
-    """Source time units that one unit of length is worth (TNTP: "distance factor")."""
-
-
-class BundledNetwork(_Section):
-    """A city that comes with routepact."""
-
-    source: Literal["bundled"]
-    city: str
-
-
-class OsmNetwork(_Section):
-    """OpenStreetMap: a local file (.osm, .osm.gz, .osm.pbf, .graphml, .graphml.gz, .npz of our own) or the name of a place.
-
-    A place is downloaded, which needs the network.
-    """
-
-    source: Literal["osm"]
-    file: _FileName | None = None
-    place: str | None = None
-    default_speed_kph: dict[str, _Positive] = {}
-    """Free speed by link class, for links without `maxspeed`."""
-    default_capacity_per_lane_vph: dict[str, _Positive] = {}
-    """Capacity of a lane by link class."""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> OsmNetwork:
-        if (self.file is None) == (self.place is None):
-            raise ValueError("name either a file or a place")
-        return self
-
-
-class TntpNetwork(_Weights):
-    """A network in the TNTP format, plain or gzipped."""
-
-    source: Literal["tntp"]
-    net: _FileName
-    nodes: _FileName | None = None
-    """Node file with coordinates (TNTP or GeoJSON points)."""
-    time_unit_s: _Positive | None = None
-    """Seconds in a time unit of the file; TNTP states none, so 60 is assumed with a warning."""
-    length_unit_m: _Positive | None = None
-    """Metres in a length unit of the file; 1000 is assumed with a warning."""
-
-
-class SyntheticNetwork(_Section):
-    """A textbook network, made in memory."""
-
-    source: Literal["synthetic"]
-    kind: Literal["pigou", "braess", "parallel", "grid"]
-    routes: Annotated[int, Field(ge=2, le=1000)] = 3
-    """parallel: number of routes."""
-    rows: Annotated[int, Field(ge=2, le=1000)] = 10
-    """grid: nodes in a column."""
-    columns: Annotated[int, Field(ge=2, le=1000)] = 10
-    """grid: nodes in a row."""
-    block_m: _Positive = 300.0
-    """grid: length of a link."""
-    free_speed_kph: _Positive = 50.0
-    """grid: free speed."""
-    capacity_vph: _Positive = 900.0
-    """grid: capacity of a lane."""
-    arterial_every: Annotated[int, Field(ge=0, le=1000)] = 0
-    """grid: every street whose number is a multiple of this is an arterial, 1.5 times as fast and with two lanes; 0 for none."""
-    pigou_power: _Positive = 1.0
-    """pigou: exponent of the congestible link."""
-
-
-NetworkSpec: TypeAlias = Annotated[BundledNetwork | OsmNetwork | TntpNetwork | SyntheticNetwork, Field(discriminator="source")]
+class _Section(Section, BaseModel):
+    """Names pydantic's class again, by which ruff knows that defaults here may be tables."""
 
 
 class ValueOfTime(_Section):
@@ -138,6 +64,8 @@ class _Demand(_Section):
     """The grain: a cell of d vehicles becomes max(1, round(d / grain)) travellers of weight d / n each."""
     scale: _Positive = 1.0
     """Every cell is multiplied by this."""
+    counts: Counts | None = None
+    """Counted flows of links, by which the demand is corrected."""
     value_of_time: ValueOfTime = ValueOfTime()
     profile: Profile = Profile()
 
@@ -159,6 +87,57 @@ class OdDemand(_Demand):
     file: _FileName
 
 
+class GmnsDemand(_Demand):
+    """A table of GMNS tools with the columns o_zone_id, d_zone_id, volume."""
+
+    source: Literal["gmns"]
+    file: _FileName
+
+
+class OmxDemand(_Demand):
+    """A matrix of an OMX file (Open Matrix); needs the extra `omx`."""
+
+    source: Literal["omx"]
+    file: _FileName
+    matrix: str | None = None
+    """Name of the matrix; left out, the file must hold one alone."""
+    zone_mapping: str | None = None
+    """Name of the mapping with the ids of the zones; left out, rows follow the order of the network's zones."""
+
+
+class _TripList(_Demand):
+    start_s: _AtLeastZero = 0.0
+    """Trips that depart earlier are left out."""
+    end_s: _Positive | None = None
+    """Trips that depart then or later are left out; with it, vehicles between start_s and end_s become vehicles an hour."""
+
+    @model_validator(mode="after")
+    def _every_row_travels(self) -> _TripList:
+        if self.vehicles_per_traveller != 1.0:
+            raise ValueError("vehicles_per_traveller does not apply to a list of trips, in which every row is a traveller")
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError("end_s must be above start_s")
+        return self
+
+
+class TripsDemand(_TripList):
+    """A list of trips, CSV or Parquet: origin, destination, and perhaps departure_s, weight and vot_per_h.
+
+    Origins and destinations are ids of zones, or of nodes where the network has no zones; every row becomes a traveller.
+    """
+
+    source: Literal["trips"]
+    file: _FileName
+
+
+class MatsimDemand(_TripList):
+    """The selected plans of a MATSim population (plans.xml, plain or gzipped): every leg of one mode becomes a traveller."""
+
+    source: Literal["matsim"]
+    file: _FileName
+    mode: str = "car"
+
+
 class GravityDemand(_Demand):
     """Doubly constrained gravity model between zones made from the street graph (or the network's own)."""
 
@@ -169,6 +148,10 @@ class GravityDemand(_Demand):
     """Length at which the willingness to travel has fallen to 1/e."""
     centre_pull: _AtLeastZero = 1.0
     """Exponent of the intersection density in a zone's attraction; 0 makes attraction follow residents alone."""
+    production_grid: _FileName | None = None
+    """CSV or Parquet with the columns lon, lat, weight: where trips start (residents), instead of street lengths."""
+    attraction_grid: _FileName | None = None
+    """The same for where trips end (jobs)."""
 
 
 class SyntheticDemand(_Demand):
@@ -179,7 +162,10 @@ class SyntheticDemand(_Demand):
     """Total; the textbook's own value where left out."""
 
 
-DemandSpec: TypeAlias = Annotated[TntpDemand | OdDemand | GravityDemand | SyntheticDemand, Field(discriminator="source")]
+DemandSpec: TypeAlias = Annotated[
+    TntpDemand | OdDemand | GmnsDemand | OmxDemand | TripsDemand | MatsimDemand | GravityDemand | SyntheticDemand,
+    Field(discriminator="source"),
+]
 
 
 class Traffic(_Section):
@@ -215,7 +201,12 @@ class Market(_Section):
     rounds: Annotated[int, Field(ge=1, le=10_000)] = 50
     """Most rounds of trading in a window."""
     pairwise_compensates: bool = False
-    """pairwise: whether the one payer must compensate everybody whom the detour harms."""
+    """pairwise: whether the one payer must compensate everybody whom the detour harms (pairwise_compensated: he always must)."""
+    baselines: Literal["lottery", "declared"] = "lottery"
+    """Who says what a traveller's usual route is: lottery, a public draw from the equilibrium; declared, he himself (a negative
+    control: liars among the members then name the route of their pair whose leaving is worth most to others)."""
+    history_trips: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Verified trips of its OD pair that entitle a vehicle to a baseline; the days of the selfish warm-up are the history."""
 
 
 class ContractRules(_Section):
@@ -258,6 +249,8 @@ class ContractRules(_Section):
     """Bond of a challenge."""
     bond_growth: Annotated[int, Field(ge=1, le=8)] = 2
     """Factor by which the bond of each appeal exceeds the one before."""
+    trip_bond: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)] = 5.0
+    """Bond that each member locks in the ledger for each trip it registers; it comes back when the trip is completed."""
     bounty: _Fraction = 0.5
     """Share of a lost collateral that goes to the challenger; the rest goes to the payers."""
     delay_share: _AtLeastZero = 1.0
@@ -276,6 +269,13 @@ class Adversaries(_Section):
 
     defectors: _Fraction = 0.0
     """Share of the movers who drive the baseline and claim the detour with forged records."""
+    baseline_liars: _Fraction = 0.0
+    """Share of the travellers who declare another equal-cost route as their usual one, and demand all that leaving it is worth;
+    where baselines are drawn by lottery nobody listens."""
+    extortionists: _Fraction = 0.0
+    """Share of the travellers who sell a detour only for all that it is worth to the others."""
+    sybils: _Fraction = 0.0
+    """Share of the travellers who register their vehicle as three identities, and beside it a trip that nobody will drive."""
     lazy_validators: _Fraction = 0.0
     """Share of the validators who accept without looking."""
     colluding_validators: _Fraction = 0.0
@@ -288,6 +288,15 @@ class Adversaries(_Section):
         if self.lazy_validators + self.colluding_validators > 1.0:
             raise ValueError("lazy_validators and colluding_validators together exceed 1")
         return self
+
+
+class Report(_Section):
+    """Further levels of the market that a run computes for its report."""
+
+    participation: tuple[_Fraction, ...] = ()
+    """The coalition runs again at each of these shares of members; the report shows ratio and savings against them."""
+    fees: tuple[_AtLeastZero, ...] = ()
+    """And at each of these fees, credits a vehicle."""
 
 
 class Worlds(_Section):
@@ -314,6 +323,7 @@ class ScenarioSpec(_Section):
     market: Market = Market()
     contracts: ContractRules = ContractRules()
     adversaries: Adversaries = Adversaries()
+    report: Report = Report()
     worlds: Worlds = Worlds()
 
 

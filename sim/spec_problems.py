@@ -51,8 +51,9 @@ def first_problem(error: ValidationError, schema: _Schema) -> SpecProblem:
         known = _node_at(first["loc"][:-1], schema).get("properties", {})
         return SpecProblem(key, f"unknown key{more}", ", ".join(known) or None)
     if first["type"] == "union_tag_invalid":
-        allowed = _one_of(_node_at(first["loc"], schema)["discriminator"]["mapping"])
-        return SpecProblem(f"{key}.source", f"{first['ctx']['tag']!r}{more}", allowed)
+        choice = _node_at(first["loc"], schema)["discriminator"]
+        allowed = _one_of(choice["mapping"])
+        return SpecProblem(f"{key}.{choice['propertyName']}", f"{first['ctx']['tag']!r}{more}", allowed)
     if first["type"] == "value_error":
         return SpecProblem(key, f"{first['ctx']['error']}{more}", None)
     return SpecProblem(key, f"{shown_value(first['input'])}{more}", _words(_node_at(first["loc"], schema)) or first["msg"])
@@ -79,7 +80,9 @@ def _more(n_problems: int) -> str:
 
 def _key_of_missing(problem: Any, schema: _Schema) -> str:
     key = _key_of(problem["loc"], schema)
-    return f"{key}.source" if problem["type"] == "union_tag_not_found" else key
+    if problem["type"] != "union_tag_not_found":
+        return key
+    return f"{key}.{_node_at(problem['loc'], schema)['discriminator']['propertyName']}"
 
 
 def _key_of(location: _Location, schema: _Schema) -> str:
@@ -125,7 +128,13 @@ def _words(node: _Schema) -> str | None:
         bounds = [f"{word} {node[key]:,}" for key, word in words.items() if key in node]
         return " ".join(["a number" if kind == "number" else "a whole number", *bounds])
     if "discriminator" in node:
-        return f"a section with source = {_one_of(node['discriminator']['mapping'])}"
+        choice = node["discriminator"]
+        return f"a section with {choice['propertyName']} = {_one_of(choice['mapping'])}"
+    items = node.get("items", {})
+    if kind == "array" and ("discriminator" in items or "description" in items):
+        return f"a list, each of them {_words(items)}"
+    if "anyOf" in node and "description" in node:
+        return str(node["description"])
     if kind == "string" and "pattern" in node:
         return str(node.get("description", f"a text that matches {node['pattern']}")).rstrip(".")
     return {"string": "a text", "boolean": "true or false", "array": "a list of texts", "object": "a section"}.get(str(kind))

@@ -123,5 +123,10 @@ SIDE_NONE: Final = int(Side.NONE)
 SIDE_PERFORMER: Final = int(Side.PERFORMER)
 SIDE_CHALLENGER: Final = int(Side.CHALLENGER)
 
+# how a seat stands when its case ends
+STANDING_RIGHT: Final = 1
+STANDING_NEUTRAL: Final = 0
+STANDING_WRONG: Final = -1
+
 DIGEST_KIND_BITS: Final = sum(1 << int(kind) for kind in DIGEST_KINDS)
 """Bit k is set for the entry kind k that carries a digest; all of these kinds are below 63."""

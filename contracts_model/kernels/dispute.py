@@ -45,7 +45,6 @@ from contracts_model.kernels.layout import (
     CREATED,
     ESCROWS,
     FREE,
-    PARTIES,
     ROUNDS,
     TERMS_COUNT,
     Ints,
@@ -240,7 +239,6 @@ def plant(
     row["terms"] = terms
     row["performer"] = NOBODY
     row["challenger"] = NOBODY
-    row["first_party"] = t.counters[PARTIES]
     count = eligible(t, at, operator)
     if size == 0 or count < size:
         return NO_PANEL

@@ -86,7 +86,7 @@ def check_parties(
 ) -> int:
     """Check payers p0..p1 (dues add up to `owed`) and payees q0..q1 of a new escrow."""
     actors = t.counters[ACTORS]
-    if p1 <= p0 or q1 < q0 or p1 - p0 > MAX_PARTIES or q1 - q0 > MAX_PARTIES:
+    if p1 == p0 or p1 - p0 > MAX_PARTIES or q1 - q0 > MAX_PARTIES:
         return BAD_PARTIES
     left = owed
     for i in range(p0, p1):
@@ -137,7 +137,7 @@ def check_offer(
         return BAD_AMOUNT
     if accept_by <= now or claim_by <= accept_by or claim_by > MAX_TIME // 2:
         return BAD_DEADLINES
-    if price > 0 and payees <= 0:
+    if price > 0 and payees == 0:
         return BAD_PARTIES
     return OK
 
@@ -278,7 +278,10 @@ def fund(t: Tables, now: int, payer: int, nonce: int, escrow: int, amount: int) 
 
 @helper
 def appeal_budget(t: Tables, terms: int) -> int:
-    """Sum of the bonds of every appeal after the challenge: bond * (growth + growth^2 + .. + growth^rounds)."""
+    """Sum of the bonds of every appeal after the challenge: bond * (growth + growth^2 + .. + growth^rounds).
+
+    Below `MAX_AMOUNT` for all terms that a book takes.
+    """
     row = t.terms[terms]
     total = 0
     bond = row["bond"]
@@ -310,7 +313,7 @@ def accept(t: Tables, now: int, performer: int, nonce: int, escrow: int) -> int:
     asset = terms["bond_asset"]
     collateral = row["collateral"]
     budget = appeal_budget(t, row["terms"]) if terms["reserve_appeals"] == 1 else 0
-    if collateral > MAX_AMOUNT - budget or t.balances[performer, asset, FREE] < collateral + budget:
+    if t.balances[performer, asset, FREE] < collateral + budget:
         return INSUFFICIENT_FUNDS
     code = room(t, 2, 0, 0, 0, 0, 0)
     if code != OK:
@@ -383,10 +386,7 @@ def collect(t: Tables, now: int, escrow: int) -> int:
 
 @kernel
 def reclaim(t: Tables, now: int, escrow: int) -> int:
-    """Anybody ends an offer nobody completed (everything returns) or a promise nobody kept (the collateral goes to the payers).
-
-    Nybody ends an offer nobody completed (everything returns) or a promise nobody kept (the collateral goes to the payers).
-    """
+    """Anybody ends an offer nobody completed (everything returns) or a promise nobody kept (the payers get the collateral)."""
     code = check_time(t, now)
     if code != OK:
         return code

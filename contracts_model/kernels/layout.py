@@ -1,8 +1,9 @@
 """The tables that every operation works on, and the one function that writes a journal entry.
 
-A row of the journal has 40 bytes. `debit` and `credit` are actors (from 0) or one of the negative accounts of
+An entry of the journal has nine numbers. `debit` and `credit` are actors (from 0) or one of the negative accounts of
 `outcomes.Account`; an entry with one side `NOBODY` is a promise or a fact and moves nothing. `leg` tells entries of one
-operation apart: position of the party, round or side.
+operation apart: position of the party, round or side. Operations write the numbers column by column into the journal's tail,
+so that a full block can be packed column by column.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from contracts_model._jit import helper, kernel
 from contracts_model.kernels.codes import (
     BAD_NONCE,
     BAD_TIME,
-    DIGEST_KIND_BITS,
     NO_ROOM,
     NONCE_REPLAYED,
     OK,
@@ -41,6 +41,13 @@ ENTRY: Final = np.dtype(
         ("reference", "<i8"),
     ]
 )
+"""A row of the journal as it is read."""
+
+JOURNAL_COLUMNS: Final = 9
+"""Fields of `ENTRY`, in their order: rows of `Tables.journal`."""
+
+PACKED_HEAD_BYTES: Final = 16 * JOURNAL_COLUMNS
+"""A packed block opens with least value and width of every column."""
 
 TERMS: Final = np.dtype(
     [
@@ -108,9 +115,12 @@ PARTY: Final = np.dtype([(name, "<i8") for name in ("value", "paid", "actor")])
 """A payer (value: due) or a payee (value: weight)."""
 
 HOLD: Final = np.dtype([(name, "<i8") for name in ("amount", "expires", "debtor", "creditor", "controller", "asset")])
-"""A two-phase transfer; amount -1 once it is posted, voided or expired."""
+"""A two-phase transfer."""
 
-ROUND: Final = np.dtype([(name, "<i8") for name in ("bond", "poster", "side", "ruling", "first_seat", "seats")])
+CLOSED: Final = -1
+"""Amount of a hold that is posted, voided or expired."""
+
+ROUND: Final = np.dtype([(name, "<i8") for name in ("bond", "poster", "side", "first_seat", "seats")])
 """A bond that opened a round of votes or the replay; the round's panel."""
 
 SEAT: Final = np.dtype([(name, "<i8") for name in ("d0", "d1", "d2", "d3", "juror", "committed", "revealed", "vote")])
@@ -175,8 +185,10 @@ class Tables(NamedTuple):
     """Room for the draw of a panel, as long as the pool."""
     marks: Ints
     """Number of the draw (`counters[EPOCH]`) that an actor may not take part in."""
-    journal: Rows
+    journal: Ints
+    """Shape (9, entries): tail of the journal, one row for each field of `ENTRY`."""
     digests: Ints
+    """Shape (entries, 4): digests of the tail's entries."""
 
 
 @helper
@@ -185,16 +197,15 @@ def write(
 ) -> None:
     """Append one entry to the journal's tail; the caller has made sure of the room."""
     at = t.counters[ENTRIES]
-    row = t.journal[at]
-    row["time"] = now
-    row["escrow"] = escrow
-    row["kind"] = kind
-    row["asset"] = asset
-    row["leg"] = leg
-    row["debit"] = debit
-    row["credit"] = credit
-    row["amount"] = amount
-    row["reference"] = reference
+    t.journal[0, at] = now
+    t.journal[1, at] = escrow
+    t.journal[2, at] = kind
+    t.journal[3, at] = asset
+    t.journal[4, at] = leg
+    t.journal[5, at] = debit
+    t.journal[6, at] = credit
+    t.journal[7, at] = amount
+    t.journal[8, at] = reference
     t.counters[ENTRIES] = at + 1
 
 
@@ -205,15 +216,6 @@ def write_digest(t: Tables, digests: Ints, row_idx: int) -> None:
     for word in range(4):
         t.digests[at, word] = digests[row_idx, word]
     t.counters[DIGESTS] = at + 1
-
-
-@kernel
-def count_digests(entries: Rows) -> int:
-    """Count the entries whose kind carries a digest."""
-    count = 0
-    for i in range(len(entries)):
-        count += (DIGEST_KIND_BITS >> int(entries[i]["kind"])) & 1
-    return count
 
 
 @helper
@@ -266,7 +268,7 @@ def room(t: Tables, entries: int, escrows: int, parties: int, holds: int, rounds
     """`OK`, or `NO_ROOM` with the wanted rows noted for the caller, before anything has changed."""
     c = t.counters
     if (
-        c[ENTRIES] + entries <= t.journal.shape[0]
+        c[ENTRIES] + entries <= t.journal.shape[1]
         and c[DIGESTS] + 1 <= t.digests.shape[0]
         and c[ESCROWS] + escrows <= t.escrows.shape[0]
         and c[PARTIES] + parties <= t.parties.shape[0]

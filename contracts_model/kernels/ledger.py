@@ -46,6 +46,7 @@ from contracts_model.kernels.layout import (
     ACTORS,
     ASSETS,
     CLOCK,
+    CLOSED,
     CREATED,
     FREE,
     HOLDS,
@@ -167,7 +168,7 @@ def check_hold(t: Tables, hold_idx: int) -> int:
     """`OK` for a hold that is still open."""
     if hold_idx < 0 or hold_idx >= t.counters[HOLDS]:
         return UNKNOWN_HOLD
-    if t.holds[hold_idx]["amount"] < 0:
+    if t.holds[hold_idx]["amount"] == CLOSED:
         return HOLD_CLOSED
     return OK
 
@@ -184,7 +185,7 @@ def close_hold(t: Tables, now: int, hold_idx: int, kind: int, posted: int) -> No
     if back > 0:
         t.balances[row["debtor"], asset, FREE] += back
         write(t, now, kind, NOBODY, asset, 1, HELD, row["debtor"], back, hold_idx)
-    row["amount"] = -1
+    row["amount"] = CLOSED
 
 
 @kernel

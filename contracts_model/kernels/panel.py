@@ -20,6 +20,9 @@ from contracts_model.kernels.codes import (
     NOBODY,
     POT_BONDS,
     POT_SEATS,
+    STANDING_NEUTRAL,
+    STANDING_RIGHT,
+    STANDING_WRONG,
     VERDICT_NOT_FINAL,
 )
 from contracts_model.kernels.layout import EPOCH, POOL, SEATS, SEED, STAKED, Ints, Tables, share, write
@@ -112,18 +115,18 @@ def seat_panel(t: Tables, now: int, escrow: int, round_idx: int, count: int, siz
 
 @helper
 def standing(revealed: int, vote: int, final: int, planted: int) -> int:
-    """1 for a seat that is rewarded, 0 for one that gets its stake back, -1 for one that loses it.
+    """`STANDING_RIGHT` for a seat that is rewarded, `_NEUTRAL` for one that gets its stake back, `_WRONG` for one that loses it.
 
     Not revealing always loses. Without a final verdict whoever revealed is rewarded. With one, the verdict's voters are
     rewarded and the others lose; saying NOT_FINAL is neutral, except in a planted case, whose answer was there to be found.
     """
     if revealed == 0:
-        return -1
+        return STANDING_WRONG
     if final == VERDICT_NOT_FINAL or vote == final:
-        return 1
+        return STANDING_RIGHT
     if vote == VERDICT_NOT_FINAL and planted == 0:
-        return 0
-    return -1
+        return STANDING_NEUTRAL
+    return STANDING_WRONG
 
 
 @helper
@@ -134,7 +137,7 @@ def count_rewarded(t: Tables, escrow: int, final: int) -> int:
     for r in range(row["first_round"], row["first_round"] + row["bonds"]):
         for s in range(t.rounds[r]["first_seat"], t.rounds[r]["first_seat"] + t.rounds[r]["seats"]):
             seat = t.seats[s]
-            if standing(seat["revealed"], seat["vote"], final, row["planted"]) == 1:
+            if standing(seat["revealed"], seat["vote"], final, row["planted"]) == STANDING_RIGHT:
                 rewarded += 1
     return rewarded
 
@@ -152,7 +155,7 @@ def settle_seats(t: Tables, now: int, escrow: int, final: int, rewarded: int, ju
     for r in range(row["first_round"], row["first_round"] + row["bonds"]):
         for s in range(t.rounds[r]["first_seat"], t.rounds[r]["first_seat"] + t.rounds[r]["seats"]):
             seat = t.seats[s]
-            if standing(seat["revealed"], seat["vote"], final, row["planted"]) < 0:
+            if standing(seat["revealed"], seat["vote"], final, row["planted"]) == STANDING_WRONG:
                 lost += terms["seat_stake"]
             else:
                 t.balances[seat["juror"], asset, STAKED] += terms["seat_stake"]
@@ -176,7 +179,7 @@ def settle_seats(t: Tables, now: int, escrow: int, final: int, rewarded: int, ju
         for r in range(row["first_round"], row["first_round"] + row["bonds"]):
             for s in range(t.rounds[r]["first_seat"], t.rounds[r]["first_seat"] + t.rounds[r]["seats"]):
                 seat = t.seats[s]
-                if standing(seat["revealed"], seat["vote"], final, row["planted"]) == 1:
+                if standing(seat["revealed"], seat["vote"], final, row["planted"]) == STANDING_RIGHT:
                     part = share(lost, nth + 1, rewarded) - share(lost, nth, rewarded)
                     credit(t, now, KIND_SEAT_REWARD, escrow, asset, r - row["first_round"], POT_SEATS, seat["juror"], part)
                     part = share(juror_pot, nth + 1, rewarded) - share(juror_pot, nth, rewarded)

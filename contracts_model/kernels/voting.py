@@ -192,9 +192,7 @@ def tally(t: Tables, now: int, escrow: int) -> int:
     if code != OK:
         return code
     t.counters[CLOCK] = now
-    at = row["first_round"] + row["votes"] - 1
-    ruling = ruling_of(t, at)
-    t.rounds[at]["ruling"] = ruling
+    ruling = ruling_of(t, row["first_round"] + row["votes"] - 1)
     write(t, now, KIND_TALLY, escrow, 0, row["votes"] - 1, NOBODY, NOBODY, 0, ruling)
     if row["planted"] == 1 or ruling == VERDICT_NOT_FINAL:
         enter_replay(t, now, escrow)

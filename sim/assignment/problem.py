@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.demand.population import OdMatrix
@@ -88,6 +90,13 @@ class AssignmentProblem:
         refresh_costs(links)
         return links
 
+    def user_cost(self, flow_vph: FloatColumn) -> FloatColumn:
+        """Return what a user pays on each link at these flows (generalised cost), both in network order."""
+        links = self.links(Principle.USER_EQUILIBRIUM)
+        links.flow[:] = flow_vph[self.link_order]
+        refresh_costs(links)
+        return self.in_network_order(links.cost)
+
     def in_network_order(self, column: FloatColumn) -> FloatColumn:
         """Return a link column of the solver in the network's link order."""
         result = np.empty_like(column)
@@ -117,19 +126,26 @@ def require_finite_costs(problem: AssignmentProblem, links: Links, tree_link: In
     if finite.all():
         return
     origin = int(np.argmin(finite))
-    cells = slice(problem.cell_start[origin], problem.cell_start[origin + 1])
+    cells = np.arange(problem.cell_start[origin], problem.cell_start[origin + 1])
     nodes = problem.cell_node[cells]
     pathless = (tree_link[origin, nodes] == NO_LINK) & (nodes != problem.origin_node[origin])
+    raise no_path_or_overflow(problem, cells, pathless, links.cost)
+
+
+def no_path_or_overflow(
+    problem: AssignmentProblem, cells: NDArray[Any], pathless: BoolColumn, link_cost: FloatColumn
+) -> InputError:
+    """Return the error for an origin whose demand costs infinity; `pathless` are those of its `cells` without a tree path."""
     # A tree link is not written where the cost of a path is infinite, which is not the same as no path.
-    if pathless.any() and np.isfinite(links.cost).all():
-        destination = problem.od.destination_zone_idx[cells][int(np.argmax(pathless))]
-        ids = problem.network.zone_id[[problem.origin_zone_idx[origin], destination]]
-        raise InputError(
-            f"no path from zone {ids[0]} to zone {ids[1]}",
-            source=problem.network.name,
-            allowed="demand between connected zones",
-        )
-    raise overflow_error(problem)
+    if not (pathless.any() and np.isfinite(link_cost).all()):
+        return overflow_error(problem)
+    cell = cells[int(np.argmax(pathless))]
+    ids = problem.network.zone_id[[problem.od.origin_zone_idx[cell], problem.od.destination_zone_idx[cell]]]
+    return InputError(
+        f"no path from zone {ids[0]} to zone {ids[1]}",
+        source=problem.network.name,
+        allowed="demand between connected zones",
+    )
 
 
 def overflow_error(problem: AssignmentProblem) -> InputError:

@@ -16,8 +16,8 @@ from sim.assignment.known_routes import KnownRoutes
 from sim.assignment.problem import AssignmentProblem, Principle, refresh_costs, require_finite_costs
 from sim.demand.population import Population
 from sim.kernels.costs import compensated_dot
+from sim.kernels.paths_tree import trees_of_origins
 from sim.kernels.routes import choose_in_turn, could_gain, link_flows
-from sim.kernels.trees import trees_of_origins
 from sim.parallel import over_rows
 from sim.rng import uniforms
 

@@ -13,14 +13,26 @@ from typing import Final
 import numpy as np
 
 from sim.demand.gravity_demand import gravity_demand
-from sim.demand.od import od_from_cells, od_from_csv, od_from_trip_table, zones_from_nodes
+from sim.demand.matsim_plans import read_plans
+from sim.demand.od import od_from_cells, od_from_csv, od_from_gmns, od_from_omx, od_from_trip_table, zones_from_nodes
 from sim.demand.population import OdMatrix, Population
 from sim.demand.travellers import make_population
+from sim.demand.trip_list import population_of_trips, read_trip_list
 from sim.errors import InputError
 from sim.network.road_network import RoadNetwork
 from sim.network.synthetic import BRAESS_DEMAND_VPH, PIGOU_DEMAND_VPH, parallel_demand_vph
 from sim.network.tntp import read_tntp_trips
-from sim.spec import DemandSpec, GravityDemand, OdDemand, SyntheticDemand, TntpDemand
+from sim.spec import (
+    DemandSpec,
+    GmnsDemand,
+    GravityDemand,
+    MatsimDemand,
+    OdDemand,
+    OmxDemand,
+    SyntheticDemand,
+    TntpDemand,
+    TripsDemand,
+)
 
 GRID_LOAD: Final = 1.5
 """Trips of the grid over the capacity of its corners: at 1 only the corners are full and the Price of Anarchy is 1; at 1.5
@@ -68,18 +80,39 @@ def build_demand(spec: DemandSpec, network: RoadNetwork, folder: Path, seed: int
     InputError
         The demand cannot be had: a bad file, zones that do not exist, a demand that does not fit the network.
     """
+    if isinstance(spec, TripsDemand | MatsimDemand):
+        return _trips_demand(spec, network, folder, seed)
     if isinstance(spec, TntpDemand):
         network, od, notes = _tntp_demand(spec, network, folder)
     elif isinstance(spec, OdDemand):
         network, od, notes = _od_demand(spec, network, folder)
+    elif isinstance(spec, GmnsDemand):
+        od, notes = od_from_gmns(folder / spec.file, network).scaled(spec.scale), ()
+    elif isinstance(spec, OmxDemand):
+        od = od_from_omx(folder / spec.file, network, matrix=spec.matrix, zone_mapping=spec.zone_mapping).scaled(spec.scale)
+        notes = ()
     elif isinstance(spec, GravityDemand):
-        network, od, notes = gravity_demand(spec, network, seed)
+        network, od, notes = gravity_demand(spec, network, folder, seed)
     else:
         network, od, notes = _synthetic_demand(spec, network)
     population = make_population(od, spec.vehicles_per_traveller, spec.value_of_time, spec.profile, seed)
-    if od.intrazonal_vph > 0:
-        notes += (f"{od.intrazonal_vph:,.6g} vehicles travel inside their zone, use no link and are left out.",)
-    return BuiltDemand(network, od, population, notes)
+    return BuiltDemand(network, od, population, notes + _intrazonal_note(od))
+
+
+def _intrazonal_note(od: OdMatrix) -> tuple[str, ...]:
+    if od.intrazonal_vph == 0:
+        return ()
+    return (f"{od.intrazonal_vph:,.6g} vehicles travel inside their zone, use no link and are left out.",)
+
+
+def _trips_demand(spec: TripsDemand | MatsimDemand, network: RoadNetwork, folder: Path, seed: int) -> BuiltDemand:
+    path = folder / spec.file
+    trips = read_trip_list(path, network) if isinstance(spec, TripsDemand) else read_plans(path, network, mode=spec.mode)
+    od, population, notes = population_of_trips(trips, spec, seed, source=path)
+    if not network.n_zones:
+        network = zones_from_nodes(network, od.zone_id)
+        notes += (f"The network has no zones; the {len(od.zone_id)} nodes that {path.name} names stand for zones.",)
+    return BuiltDemand(network, od, population, notes + _intrazonal_note(od))
 
 
 def _tntp_demand(spec: TntpDemand, network: RoadNetwork, folder: Path) -> tuple[RoadNetwork, OdMatrix, tuple[str, ...]]:

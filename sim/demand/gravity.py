@@ -52,7 +52,7 @@ class GravityResult:
     iterations
         Rounds of row and column scaling.
     residual
-        Largest |sum_j T_ij - P_i| / P_i over zones with P_i > 0; the columns are exact up to rounding.
+        Largest ``|sum_j T_ij - P_i| / P_i`` over zones with P_i > 0; the columns are exact up to rounding.
     balanced
         Whether the residual is within the tolerance.
     stopped_because

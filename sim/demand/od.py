@@ -1,4 +1,4 @@
-"""OD matrices from files: TNTP trip tables and CSV lists of cells.
+"""OD matrices from files: TNTP trip tables, CSV lists of cells, demand tables of GMNS tools and OMX matrices.
 
 Every reader ends in `od_from_cells`, which gives a matrix its one form: zero cells dropped, repeated pairs summed, demand
 inside a zone counted apart.
@@ -19,11 +19,14 @@ from sim.demand.population import OdMatrix
 from sim.errors import InputError
 from sim.network.road_network import RoadNetwork
 from sim.network.source_file import read_source_lines
+from sim.network.table_file import read_table
 from sim.network.tntp import TripTable, read_tntp_trips
 from sim.network.tntp_text import number, shown
 
 CSV_COLUMNS: Final = ("origin", "destination", "demand_vph")
 """Columns that a CSV matrix must have, in any order; further columns are left alone."""
+GMNS_COLUMNS: Final = ("o_zone_id", "d_zone_id", "volume")
+"""Columns of a demand table of GMNS tools."""
 
 
 def od_from_cells(
@@ -127,6 +130,105 @@ def od_from_csv(path: Path, network: RoadNetwork) -> OdMatrix:
     named, zone_of_end = np.unique(np.concatenate([origin_idx, destination_idx]), return_inverse=True)
     n_cells = len(demand_vph)
     return od_from_cells(network.node_id[named], zone_of_end[:n_cells], zone_of_end[n_cells:], demand_vph, source=path)
+
+
+def od_from_gmns(path: Path, network: RoadNetwork) -> OdMatrix:
+    """Read a table with the columns o_zone_id, d_zone_id and volume (plain or gzipped CSV) for a network with zones.
+
+    Raises
+    ------
+    InputError
+        The network has no zones, or the file is bad or names a zone that does not exist.
+    """
+    _require_zones(network, path, "a demand table")
+    origin, destination, volume = read_gmns_demand(path)
+    table_ends = [str(zone) for zone in (*origin.tolist(), *destination.tolist())]
+    position = {str(zone_id): zone_idx for zone_idx, zone_id in enumerate(network.zone_id.tolist())}
+    absent = next((row for row, zone in enumerate(table_ends) if zone not in position), None)
+    if absent is not None:
+        where = f"line {absent % len(volume) + 2}"
+        problem = f"zone {table_ends[absent]} does not exist in {network.name}"
+        raise InputError(problem, source=path, where=where, allowed=_some_of(list(position), "zone"))
+    zone_idx = np.array([position[zone] for zone in table_ends], dtype=np.int64)
+    return od_from_cells(network.zone_id, zone_idx[: len(volume)], zone_idx[len(volume) :], volume, source=path)
+
+
+def read_gmns_demand(path: Path) -> tuple[IdColumn, IdColumn, FloatColumn]:
+    """Return (origin, destination, volume) of the rows of a demand table of GMNS tools; InputError where it is bad."""
+    table = read_table(path, GMNS_COLUMNS)
+    table.require(GMNS_COLUMNS)
+    return table.ids("o_zone_id"), table.ids("d_zone_id"), table.numbers("volume", at_least=0)
+
+
+def od_from_omx(path: Path, network: RoadNetwork, *, matrix: str | None, zone_mapping: str | None) -> OdMatrix:
+    """Read a matrix of an OMX file for a network with zones.
+
+    Parameters
+    ----------
+    matrix
+        Its name; None where the file holds one alone.
+    zone_mapping
+        Mapping with the ids of the zones; None takes the order of the network's zones.
+
+    Raises
+    ------
+    InputError
+        openmatrix is not installed, the file is bad, or the matrix does not fit the network.
+    """
+    try:
+        import openmatrix
+    except ImportError:
+        raise InputError("openmatrix is not installed", source=path, allowed="pip install 'routepact[omx]'") from None
+    _require_zones(network, path, "a matrix")
+    if not path.is_file():
+        raise InputError("no such file", source=path)
+    try:
+        with openmatrix.open_file(str(path), "r") as file:
+            name = _one_of(file.list_matrices(), matrix, "matrix", path)
+            ids = list(network.zone_id.tolist()) if zone_mapping is None else None
+            if ids is None:
+                of_entry = file.mapping(_one_of(file.list_mappings(), zone_mapping, "zone_mapping", path))
+                ids = [entry for entry, _ in sorted(of_entry.items(), key=lambda item: item[1])]
+            values = np.array(file[name], dtype=np.float64)
+    except InputError:
+        raise
+    # PyTables and its HDF5 library have no common error; all of them mean that this is no OMX file.
+    except Exception as error:
+        raise InputError(f"is no OMX file: {type(error).__name__}", source=path) from None
+    return _od_of_square(values, ids, network, path, name)
+
+
+def _od_of_square(values: FloatColumn, ids: Sequence[Any], network: RoadNetwork, path: Path, name: str) -> OdMatrix:
+    if values.shape != (len(ids), len(ids)):
+        allowed = f"{len(ids)} rows and columns"
+        raise InputError(f"a shape of {values.shape}", source=path, where=name, allowed=allowed)
+    bad = ~np.isfinite(values) | (values < 0)
+    if bad.any():
+        row, column = (int(place) for place in np.argwhere(bad)[0])
+        where = f"{name}, row {row + 1}, column {column + 1}"
+        raise InputError(f"{values[row, column]}", source=path, where=where, allowed="a finite number, 0 or above")
+    position = {str(zone_id): zone_idx for zone_idx, zone_id in enumerate(network.zone_id.tolist())}
+    origin, destination = np.nonzero(values)
+    used = sorted({*origin.tolist(), *destination.tolist()})
+    absent = next((ids[row] for row in used if str(ids[row]) not in position), None)
+    if absent is not None:
+        raise InputError(f"zone {absent} does not exist in {network.name}", source=path, allowed=_some_of(list(position), "zone"))
+    zone_idx = np.array([position.get(str(zone), -1) for zone in ids], dtype=np.int64)
+    return od_from_cells(network.zone_id, zone_idx[origin], zone_idx[destination], values[origin, destination], source=path)
+
+
+def _one_of(names: Sequence[str], wanted: str | None, what: str, path: Path) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted is None or wanted not in names:
+        problem = f"{what} {wanted!r} does not exist" if wanted is not None else f"the file holds {len(names)} of them"
+        raise InputError(problem, source=path, where=f"demand.{what}", allowed=", ".join(names) or "none is there")
+    return wanted
+
+
+def _require_zones(network: RoadNetwork, path: Path, what: str) -> None:
+    if network.n_zones == 0:
+        raise InputError(f"{what} needs a network with zones, and {network.name} has none", source=path)
 
 
 def zones_from_nodes(network: RoadNetwork, node_id: IdColumn) -> RoadNetwork:

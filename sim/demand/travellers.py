@@ -61,9 +61,8 @@ def make_population(
     od_idx: IndexColumn = np.repeat(np.arange(od.n_cells, dtype=np.int32), n_travellers)
     weight = np.repeat(od.demand_vph / n_travellers, n_travellers)
     key = traveller_key(od, od_start, od_idx)
-    departure_s = _departure_s(profile, uniforms(seed, "departure", key))
-    vot_per_h = _vot_per_h(value_of_time, key, seed)
-    return Population(od, od_start, od_idx, weight, departure_s, vot_per_h)
+    departure_s = departures_s(profile, key, seed)
+    return Population(od, od_start, od_idx, weight, departure_s, values_of_time(value_of_time, key, seed))
 
 
 def travellers_per_cell(demand_vph: FloatColumn, vehicles_per_traveller: float) -> NDArray[np.int64]:
@@ -89,7 +88,9 @@ def traveller_key(od: OdMatrix, od_start: OffsetColumn, od_idx: IndexColumn) -> 
     return (pair[od_idx] << np.uint64(32)) + rank.astype(np.uint64)
 
 
-def _departure_s(profile: Profile, uniform: FloatColumn) -> FloatColumn:
+def departures_s(profile: Profile, key: NDArray[np.uint64], seed: int) -> FloatColumn:
+    """Return a departure for each key of `traveller_key`, seconds after the start of the profile's period."""
+    uniform = uniforms(seed, "departure", key)
     if profile.shape == "uniform":
         return uniform * profile.period_s
     rising = np.sqrt(uniform / 2)
@@ -97,7 +98,8 @@ def _departure_s(profile: Profile, uniform: FloatColumn) -> FloatColumn:
     return np.asarray(np.where(uniform <= 0.5, rising, falling) * profile.period_s)
 
 
-def _vot_per_h(value_of_time: ValueOfTime, key: NDArray[np.uint64], seed: int) -> FloatColumn:
+def values_of_time(value_of_time: ValueOfTime, key: NDArray[np.uint64], seed: int) -> FloatColumn:
+    """Return a value of time for each key of `traveller_key`, credits an hour."""
     if value_of_time.distribution == "constant":
         return np.full(len(key), value_of_time.mean_per_h)
     uniform = uniforms(seed, "value_of_time", key)

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sim.assignment.classes import ClassFlows
 from sim.assignment.equilibrium import Assignment
+from sim.assignment.mixed import MixedEquilibrium, mixed_equilibrium
 from sim.assignment.price import price_of_assignments
 from sim.assignment.problem import Principle, make_problem
 from sim.demand.od import od_from_trip_table
@@ -30,6 +32,7 @@ _PRINCIPLES_OF = {
     "ue": (Principle.USER_EQUILIBRIUM,),
     "so": (Principle.SYSTEM_OPTIMUM,),
     "both": (Principle.USER_EQUILIBRIUM, Principle.SYSTEM_OPTIMUM),
+    "mixed": (Principle.USER_EQUILIBRIUM, Principle.SYSTEM_OPTIMUM),
 }
 _OPTION_OF_KEY = {
     "network.toll_weight": "--toll-weight",
@@ -50,7 +53,7 @@ class AssignRequest:
     network, trips
         TNTP files, plain or gzipped.
     principle
-        "ue", "so" or "both".
+        "ue", "so", "both", or "mixed": both, and beside them the mixed equilibrium of `share`.
     gap
         Relative gap to reach, above 0 and below 1.
     demand_scale
@@ -59,6 +62,8 @@ class AssignRequest:
         Time units that a unit of toll (length) is worth, 0 or above.
     max_iterations
         Most iterations of the solver, at least 1.
+    share
+        Share of every OD cell that drives at the members' own marginal cost (`sim.assignment.mixed`), 0 to 1; with "mixed" alone.
     """
 
     network: Path
@@ -69,11 +74,14 @@ class AssignRequest:
     toll_weight: float = 0.0
     distance_weight: float = 0.0
     max_iterations: int = 500
+    share: float | None = None
 
     def spec(self) -> ScenarioSpec:
         """Return the same as a scenario, which also checks the numbers; units are those of the file (1)."""
         if self.principle not in _PRINCIPLES_OF:
             raise InputError(f"{self.principle!r}", source="--principle", allowed=", ".join(_PRINCIPLES_OF))
+        if (self.share is None) == (self.principle == "mixed"):
+            raise InputError(f"{self.share}", source="--share", allowed="0 to 1 with --principle mixed, and only there")
         network = {
             "source": "tntp",
             "net": _writable(self.network.resolve()),
@@ -136,11 +144,16 @@ class AssignResult:
     price: PriceOfAnarchy | None
     warnings: tuple[str, ...]
     started_utc: datetime
+    mixed: MixedEquilibrium | None = None
+    mixed_seconds: float = 0.0
 
     @property
     def missed(self) -> tuple[str, ...]:
         """What was not reached, in words."""
-        return missed_promises({principle.value: found for principle, found in self.solved.items()}, self.price)
+        missed = missed_promises({principle.value: found for principle, found in self.solved.items()}, self.price)
+        if self.mixed is not None and not self.mixed.reached:
+            missed += (f"mixed: {self.mixed.stopped_because} at relative gap {self.mixed.relative_gap:.1e}",)
+        return missed
 
     def content(self) -> dict[str, Any]:
         """Return what `assign --json` prints."""
@@ -157,7 +170,27 @@ class AssignResult:
             }
             if found.lower_bound_s is not None:
                 content[principle.value]["lower_bound"] = found.lower_bound_s
+        if self.mixed is not None:
+            content["mixed"] = self._mixed_content(self.mixed)
         return content if self.price is None else content | price_content(self.price, _NOT_ASKED_FOR)
+
+    def _mixed_content(self, mixed: MixedEquilibrium) -> dict[str, Any]:
+        optimum = self.solved[Principle.SYSTEM_OPTIMUM].total_cost_s
+        return {
+            "share": mixed.share,
+            "tstt": mixed.total_cost_s,
+            "ratio": mixed.total_cost_s / optimum if optimum > 0.0 else None,
+            "relative_gap": mixed.relative_gap,
+            "iterations": mixed.iterations,
+            "stopped_because": mixed.stopped_because,
+            "seconds": self.mixed_seconds,
+            "members": _class_content(mixed.members),
+            "others": _class_content(mixed.others),
+        }
+
+
+def _class_content(of: ClassFlows) -> dict[str, float]:
+    return {"demand": of.demand_vph, "tstt": of.total_cost_s, "relative_gap": of.relative_gap}
 
 
 def assign(request: AssignRequest, *, say: Say = say_nothing) -> AssignResult:
@@ -190,8 +223,26 @@ def assign(request: AssignRequest, *, say: Say = say_nothing) -> AssignResult:
             problem, principle, name=principle.value, gap=request.gap, max_iterations=request.max_iterations, say=say
         )
         seconds[principle] = time.perf_counter() - begin
+    mixed, begin = None, time.perf_counter()
+    if request.share is not None:
+        say(f"mixed equilibrium of a share of {request.share:g}")
+        mixed = mixed_equilibrium(problem, request.share, gap=request.gap, max_iterations=request.max_iterations)
+    mixed_seconds = time.perf_counter() - begin
     warnings = network.cleaning.warnings + tuple(f"{request.trips.name}: {warning}" for warning in table.warnings)
-    return AssignResult(request, spec, network, od, solved, seconds, price_of_assignments(solved), warnings, started_utc)
+    price = price_of_assignments(solved)
+    return AssignResult(request, spec, network, od, solved, seconds, price, warnings, started_utc, mixed, mixed_seconds)
+
+
+def require_recordable(request: AssignRequest) -> None:
+    """Refuse what a run folder has no place for, before the work.
+
+    Raises
+    ------
+    InputError
+        The assignment is a mixed one.
+    """
+    if request.principle == "mixed":
+        raise InputError("mixed", source="--principle", allowed="ue, so or both where --out names a run folder")
 
 
 def record_assignment(result: AssignResult, out: Path, *, overwrite: bool = False, say: Say = say_nothing) -> Path:
@@ -200,8 +251,9 @@ def record_assignment(result: AssignResult, out: Path, *, overwrite: bool = Fals
     Raises
     ------
     InputError
-        The folder exists and may not be replaced.
+        The folder exists and may not be replaced, or the assignment is a mixed one, for which a run folder has no place.
     """
+    require_recordable(result.request)
     found = {_WORLD_OF[principle]: solved for principle, solved in result.solved.items()}
     with RunFolder(out, overwrite=overwrite) as folder:
         say("writing the results")

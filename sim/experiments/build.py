@@ -12,20 +12,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sim.assignment.equilibrium import Assignment
-from sim.assignment.problem import AssignmentProblem, make_problem
+from sim.assignment.od_estimation import CountFit
+from sim.assignment.problem import AssignmentProblem
 from sim.bundled import bundled_cities
 from sim.demand.build import build_demand
 from sim.demand.population import Population
+from sim.demand.travellers import make_population
 from sim.errors import InputError
-from sim.experiments.scenarios import WORLDS as WORLDS
-from sim.experiments.scenarios import find_scenario as find_scenario
+from sim.experiments.counted_demand import count_notes, fit_counts
 from sim.experiments.scenarios import require_names
+from sim.experiments.streets import Changes, changed_streets, make_streets
 from sim.network import synthetic
+from sim.network.gmns import GMNS_FILES, read_gmns
+from sim.network.junctions import JunctionRules
+from sim.network.matsim import read_matsim_network
+from sim.network.quality import quality_of
 from sim.network.road_network import RoadNetwork
 from sim.network.store import load_city
+from sim.network.sumo import read_sumo
 from sim.network.tntp import read_tntp_network
-from sim.network.validate import check_connected, describe
-from sim.spec import BundledNetwork, NetworkSpec, OsmNetwork, ScenarioSpec, SyntheticNetwork, TntpNetwork
+from sim.network.turn_table import TurnTable
+from sim.network.turns import TurnGraph
+from sim.network.validate import describe
+from sim.spec import ScenarioSpec
+from sim.spec_networks import (
+    BundledNetwork,
+    GmnsNetwork,
+    MatsimNetwork,
+    NetworkSpec,
+    OsmNetwork,
+    SumoNetwork,
+    SyntheticNetwork,
+    TntpNetwork,
+)
 
 if TYPE_CHECKING:
     from sim.mechanisms.protocol import Mechanism
@@ -46,23 +65,33 @@ class BuiltScenario:
         Streets, with zones.
     population
         Travellers.
+    turn_graph
+        The streets in the form in which every path honours bans and delays of turns; columns of `problem`, and paths, go through
+        it on their way to `network`.
     problem
-        The static assignment problem of the two.
+        The static assignment problem of the travellers on the turn graph.
     notes
         Attribution and assumptions that whoever sees a result must see too.
     inputs
         Files that were read, by the name the scenario uses.
     folder
         Where the scenario's relative paths start.
+    changes
+        What the scenario changes about the network, with the streets before; None where it changes nothing.
+    count_fit
+        How the demand was corrected by counts; None where the scenario names none.
     """
 
     spec: ScenarioSpec
     network: RoadNetwork
     population: Population
+    turn_graph: TurnGraph
     problem: AssignmentProblem
     notes: tuple[str, ...]
     inputs: dict[str, Path]
     folder: Path
+    changes: Changes | None = None
+    count_fit: CountFit | None = None
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -78,22 +107,37 @@ def build_scenario(spec: ScenarioSpec, folder: Path) -> BuiltScenario:
     InputError
         A file is missing or bad, a name does not exist, or demand has no path.
     """
-    require_names(spec)
+    require_names(spec, folder=folder)
     network, inputs = build_network(spec.network, folder)
     demand = build_demand(spec.demand, network, folder, spec.seed)
     for key in ("trips", "file"):
         name = getattr(spec.demand, key, None)
         if name is not None:
             inputs[name] = folder / name
-    check_connected(demand.network, demand.od.origin_zone_idx, demand.od.destination_zone_idx)
+    for key in ("production_grid", "attraction_grid"):
+        name = getattr(spec.demand, key, None)
+        if name is not None:
+            inputs[name] = folder / name
+    streets, count_fit = fit_counts(spec.demand, make_streets(demand.network, demand.od), folder)
+    population, notes = demand.population, demand.notes
+    if count_fit is not None:
+        assert spec.demand.counts is not None  # there is no fit without counts
+        inputs[spec.demand.counts.file] = folder / spec.demand.counts.file
+        rules = spec.demand
+        population = make_population(count_fit.od, rules.vehicles_per_traveller, rules.value_of_time, rules.profile, spec.seed)
+        notes += count_notes(count_fit)
+    streets, changes = changed_streets(spec.network, streets)
     return BuiltScenario(
         spec,
-        demand.network,
-        demand.population,
-        make_problem(demand.network, demand.od),
-        _attribution(spec.network) + demand.notes,
+        streets.network,
+        population,
+        streets.turn_graph,
+        streets.problem,
+        _attribution(spec.network) + notes + (() if changes is None else changes.notes),
         inputs,
         folder,
+        changes,
+        count_fit,
     )
 
 
@@ -123,26 +167,51 @@ def build_network(spec: NetworkSpec, folder: Path) -> tuple[RoadNetwork, dict[st
         return network, {name: folder / name for name in (spec.net, spec.nodes) if name is not None}
     if isinstance(spec, OsmNetwork):
         return _osm_network(spec, folder)
+    if isinstance(spec, GmnsNetwork):
+        return _gmns_network(spec, folder)
+    if isinstance(spec, MatsimNetwork):
+        return read_matsim_network(folder / spec.file, crs=spec.crs), {spec.file: folder / spec.file}
+    if isinstance(spec, SumoNetwork):
+        return read_sumo(folder / spec.file), {spec.file: folder / spec.file}
     with _full_keys("network"):
         return _synthetic_network(spec), {}
 
 
 def _osm_network(spec: OsmNetwork, folder: Path) -> tuple[RoadNetwork, dict[str, Path]]:
-    # OSMnx takes seconds to import, which runs on our own saved form need not pay.
-    has_defaults = bool(spec.default_speed_kph or spec.default_capacity_per_lane_vph)
+    # Reading maps brings libraries along that runs on our own saved form need not wait for.
+    has_defaults = bool(spec.default_speed_kph or spec.default_capacity_per_lane_vph or spec.junctions)
     if spec.file is not None and spec.file.endswith(".npz") and not has_defaults:
         from sim.network.store import load_network
 
-        return load_network(folder / spec.file), {spec.file: folder / spec.file}
+        network = load_network(folder / spec.file)
+        return network if spec.turn_restrictions else network.replace(turns=TurnTable()), {spec.file: folder / spec.file}
     from sim.network.osm import download_place, read_osm
 
     speed_kph, capacity_vph = spec.default_speed_kph, spec.default_capacity_per_lane_vph
     with _full_keys("network"):
         if spec.file is not None:
             path = folder / spec.file
-            return read_osm(path, default_speed_kph=speed_kph, default_capacity_per_lane_vph=capacity_vph), {spec.file: path}
+            network = read_osm(
+                path,
+                default_speed_kph=speed_kph,
+                default_capacity_per_lane_vph=capacity_vph,
+                turn_restrictions=spec.turn_restrictions,
+                junctions=None if spec.junctions is None else JunctionRules(**spec.junctions.model_dump()),
+            )
+            return network, {spec.file: path}
         assert spec.place is not None  # the spec demands one of the two
         return download_place(spec.place, default_speed_kph=speed_kph, default_capacity_per_lane_vph=capacity_vph), {}
+
+
+def _gmns_network(spec: GmnsNetwork, folder: Path) -> tuple[RoadNetwork, dict[str, Path]]:
+    network = read_gmns(
+        folder / spec.folder,
+        length_unit_m=spec.length_unit_m,
+        speed_unit_kph=spec.speed_unit_kph,
+        toll_weight_s=spec.toll_weight_s,
+    )
+    files = sorted(path for name in GMNS_FILES for path in (folder / spec.folder).glob(f"{name}.csv*"))
+    return network, {f"{spec.folder}/{path.name}": path for path in files}
 
 
 @contextmanager
@@ -181,7 +250,8 @@ def validation_content(built: BuiltScenario) -> dict[str, Any]:
         "od_cells": built.problem.od.n_cells,
         "notes": list(built.notes),
     }
-    return {"scenario": built.spec.name, "network": describe(built.network), "demand": demand}
+    quality = quality_of(built.network).content(built.network)
+    return {"scenario": built.spec.name, "network": describe(built.network), "quality": quality, "demand": demand}
 
 
 def make_world(built: BuiltScenario, name: str, optimum: Assignment | None) -> CityModel:

@@ -15,24 +15,25 @@ import numpy as np
 from sim.arrays import BoolColumn, FloatColumn, OffsetColumn
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.problem import Principle, refresh_costs
-from sim.mechanisms.protocol import RouteChanges
-from sim.negotiation.baseline import Baseline, draw_baseline
+from sim.negotiation.baseline import Baseline, declared_baseline, draw_baseline
 from sim.negotiation.conduct import Conduct
+from sim.negotiation.entitlement import Registrations, register_trips
 from sim.negotiation.strategies import cast_strategies
 from sim.rng import uniforms
-from sim.settlement.adversaries import defects
-from sim.settlement.clearing import clear
-from sim.settlement.detours import detours_of
-from sim.settlement.enforcement import enforce
-from sim.settlement.members import believed_costs, settle_members
-from sim.settlement.money import MICRO_PER_CREDIT, split_micro, to_micro
-from sim.settlement.netting import where_members_stand
+from sim.settlement.adversaries import plays
+from sim.settlement.money import MICRO_PER_CREDIT, round_to_total, split_micro, to_micro
 from sim.settlement.outcome import Enforcement
 from sim.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
     from sim.experiments.build import BuiltScenario
     from sim.model import CityModel
+
+CHEATS = ("baseline_liars", "extortionists", "sybils")
+"""Roles of travellers who cheat before anybody drives, by their keys in the scenario."""
+PAIRS = ("pairwise", "pairwise_compensated")
+DIRECT = ("pools", *PAIRS)
+"""Worlds whose deals are paid at once, with neither contract nor settlement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,12 @@ class MarketSetting:
         Marginal external cost of each link at the optimum in seconds, in the problem's link order.
     conduct
         The members' strategies.
+    registrations
+        Trips that were registered for the market.
+    declared
+        Baseline from which the market starts: the lottery's, unless baselines are declared.
+    lies
+        Who declared another route than he drives, shape (n_travellers,).
     """
 
     baseline: Baseline
@@ -58,6 +65,9 @@ class MarketSetting:
     value: FloatColumn
     toll_s: FloatColumn
     conduct: Conduct
+    registrations: Registrations
+    declared: Baseline
+    lies: BoolColumn
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,35 +91,67 @@ class MarketOutcome:
 
 def market_setting(built: BuiltScenario, equilibrium: Assignment, optimum: Assignment) -> MarketSetting:
     """Draw the baseline and the members, and compute the tolls."""
-    population, spec, n_travellers = built.population, built.spec, built.population.n_travellers
     links = built.problem.links(Principle.USER_EQUILIBRIUM)
     links.flow[:] = optimum.flow_vph[built.problem.link_order]
     refresh_costs(links)
-    baseline = draw_baseline(built.problem, population, equilibrium.origin_flows, spec.seed)
-    value = np.ones(n_travellers) if spec.market.numeraire == "time" else population.vot_per_h / SECONDS_PER_HOUR
-    cast = cast_strategies(spec.market.strategies, n_travellers, spec.seed, built.folder)
-    conduct = Conduct(cast, population, baseline, value, spec.seed, spec.market.who_gives_way)
-    admitted = uniforms(spec.seed, "participation", np.arange(n_travellers)) < spec.market.participation
     # A link without flow charges nothing, however steep its cost starts.
     toll = np.zeros(len(links.flow))
     np.multiply(links.flow, links.cost_slope, out=toll, where=links.flow > 0.0)
-    return MarketSetting(baseline, conduct.members(admitted), value, toll, conduct)
+    return setting_from(built, draw_baseline(built.problem, built.population, equilibrium.origin_flows, built.spec.seed), toll)
+
+
+def setting_from(built: BuiltScenario, baseline: Baseline, toll_s: FloatColumn) -> MarketSetting:
+    """Return the setting of a scenario's market, from a baseline and tolls that are known already."""
+    population, spec, n_travellers = built.population, built.spec, built.population.n_travellers
+    value = np.ones(n_travellers) if spec.market.numeraire == "time" else population.vot_per_h / SECONDS_PER_HOUR
+    cheats = {role: plays(role, n_travellers, getattr(spec.adversaries, role), spec.seed) for role in CHEATS}
+    declared, lies = baseline, np.zeros(n_travellers, np.bool_)
+    if spec.market.baselines == "declared":
+        declared, lies = declared_baseline(built.problem, population, baseline, cheats["baseline_liars"])
+    cast = cast_strategies(spec.market.strategies, n_travellers, spec.seed, built.folder)
+    demands_all = cheats["extortionists"] | lies
+    conduct = Conduct(
+        cast, population, declared, value, spec.seed, spec.market.who_gives_way, demands_all if demands_all.any() else None
+    )
+    admitted = uniforms(spec.seed, "participation", np.arange(n_travellers)) < spec.market.participation
+    registrations = register_trips(
+        conduct.members(admitted),
+        cheats["sybils"],
+        population.od_idx,
+        days_driven=baseline.warm_up_days + 1,
+        history_trips=spec.market.history_trips,
+    )
+    is_member = np.zeros(n_travellers, np.bool_)
+    is_member[registrations.traveller[registrations.taking_part]] = True
+    return MarketSetting(baseline, is_member, value, toll_s, conduct, registrations, declared, lies)
 
 
 def make_market_world(built: BuiltScenario, name: str, setting: MarketSetting, n_moves: int) -> CityModel:
     """Return a market world before its first day; `n_moves` is how many the random control moves."""
     from sim.mechanisms.coalition import Coalition
     from sim.mechanisms.pairwise import Pairwise
+    from sim.mechanisms.pools import Pools
     from sim.mechanisms.random_control import RandomControl
     from sim.mechanisms.toll import Refund, Toll
     from sim.model import CityModel
 
     spec, baseline = built.spec, setting.baseline
     if name == "coalition":
-        coalition = Coalition(spec.market, baseline, setting.is_member, setting.value, spec.seed, setting.conduct)
+        coalition = Coalition(spec.market, setting.declared, setting.is_member, setting.value, spec.seed, setting.conduct)
         return CityModel(built.problem, built.population, coalition, spec.seed)
-    if name == "pairwise":
-        pairwise = Pairwise(spec.market, baseline, setting.is_member, setting.value, spec.seed)
+    if name == "pools":
+        pools = Pools(spec.market, baseline, setting.is_member, setting.value, spec.seed)
+        return CityModel(built.problem, built.population, pools, spec.seed)
+    if name in PAIRS:
+        pairwise = Pairwise(
+            spec.market,
+            baseline,
+            setting.is_member,
+            setting.value,
+            spec.seed,
+            compensates=name == "pairwise_compensated" or spec.market.pairwise_compensates,
+            world=name,
+        )
         return CityModel(built.problem, built.population, pairwise, spec.seed)
     if name == "random_control":
         return CityModel(built.problem, built.population, RandomControl(baseline, n_moves, spec.seed), spec.seed)
@@ -118,40 +160,36 @@ def make_market_world(built: BuiltScenario, name: str, setting: MarketSetting, n
 
 
 def close_market(built: BuiltScenario, world: CityModel, setting: MarketSetting) -> MarketOutcome:
-    """Settle a market world that has come to rest; in the coalition, those who break their promise drive once more first."""
+    """Draw up the money of a world without contracts; `sim.experiments.coalition` settles the one that has them."""
     name = world.mechanism.world
-    if name == "coalition":
-        return _close_coalition(built, world, setting)
-    if name == "pairwise":
-        money, content = _pairwise_money(world)
+    if name in DIRECT:
+        money, content = _direct_money(world)
     elif name == "random_control":
         money, content = np.zeros(built.population.n_travellers, np.int64), {}
     else:
         money, content = _toll_money(world)
-    return MarketOutcome(money, content | _common(built, world, setting, money))
+    return MarketOutcome(money, content | common_content(built, world, setting, money))
 
 
-def market_misses(outcomes: Mapping[str, MarketOutcome]) -> tuple[str, ...]:
-    """Return what the coalition promised its members and did not keep, in words."""
-    if "coalition" not in outcomes:
-        return ()
-    content = outcomes["coalition"].content
+def misses_of(name: str, content: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what a coalition promised its members and did not keep, in words that begin with its name."""
     missed = []
     if content["honest_below_baseline"]:
-        missed.append(f"coalition: {content['honest_below_baseline']:,} honest members end below their baseline")
+        missed.append(f"{name}: {content['honest_below_baseline']:,} honest members end below their baseline")
     if content["shortfall_micro"]:
         missed.append(
-            f"coalition: {content['shortfall_micro'] / MICRO_PER_CREDIT:,.0f} credits are missing for the promise to the members"
+            f"{name}: {content['shortfall_micro'] / MICRO_PER_CREDIT:,.0f} credits are missing for the promise to the members"
         )
     if content["open"]:
-        missed.append(f"coalition: {content['open']:,} contracts are still open")
+        missed.append(f"{name}: {content['open']:,} contracts are still open")
     return tuple(missed)
 
 
-def _common(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> dict[str, Any]:
-    utility = _utility_micro(built, world, setting, money)
+def common_content(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> dict[str, Any]:
+    """Return the keys that every world with money has in poa.json."""
+    utility = utility_micro(built, world, setting, money)
     # Outside the coalition nobody was promised anything.
-    below = (utility < -1) & (setting.is_member if world.mechanism.world in ("coalition", "pairwise") else True)
+    below = (utility < -1) & (setting.is_member if world.mechanism.world in ("coalition", *DIRECT) else True)
     return {
         "below_baseline": int(below.sum()),
         "below_baseline_share": float(below.mean()),
@@ -161,87 +199,18 @@ def _common(built: BuiltScenario, world: CityModel, setting: MarketSetting, mone
     }
 
 
-def _close_coalition(built: BuiltScenario, world: CityModel, setting: MarketSetting) -> MarketOutcome:
-    spec, traffic, population, problem = built.spec, world.traffic, built.population, built.problem
-    mechanism: Any = world.mechanism
-    promised = traffic.route_of_traveller.copy()
-    standing = where_members_stand(traffic, mechanism.place.members, setting.value)
-    cleared = clear(mechanism.book, population.weight, built.network.n_links, spec.market.fee_per_vehicle, standing)
-    contracts, detours = detours_of(traffic, cleared, mechanism.baseline_route, promised, setting.value)
-    agreed_time_s = problem.in_network_order(traffic.links.cost) - built.network.fixed_cost_s
-    keeps = setting.conduct.keeps_promise(
-        contracts.mover, contracts.price_micro / MICRO_PER_CREDIT, promised, mechanism.baseline_route, traffic
-    )
-    drove_target = keeps & ~defects(contracts.mover, spec.adversaries, spec.seed)
-    defectors = contracts.mover[~drove_target]
-    if len(defectors):
-        world.drive_once_more(RouteChanges(defectors, mechanism.baseline_route[defectors]))
-    link_cost = problem.in_network_order(traffic.links.cost)
-    enforcement = enforce(
-        contracts,
-        detours,
-        drove_target,
-        network=built.network,
-        agreed_time_s=agreed_time_s,
-        link_time_s=link_cost - built.network.fixed_cost_s,
-        rules=spec.contracts,
-        adversaries=spec.adversaries,
-        seed=spec.seed,
-    )
-    money, settled = _settle_coalition(world, setting, enforcement, link_cost)
-    content = _savings(built, world, setting) | enforcement.totals() | settled
-    content |= {
-        "called_off": int(mechanism.called_off),
-        "deals": mechanism.book.n_deals,
-        "members": int(setting.is_member.sum()),
-    }
-    content |= _common(built, world, setting, money)
-    honest = setting.is_member.copy()
-    honest[defectors] = False
-    content["honest_below_baseline"] = int((_utility_micro(built, world, setting, money)[honest] < -1).sum())
-    return MarketOutcome(money, content, enforcement)
-
-
-def _utility_micro(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> OffsetColumn:
+def utility_micro(built: BuiltScenario, world: CityModel, setting: MarketSetting, money: OffsetColumn) -> OffsetColumn:
     """Return baseline cost - cost + money of every traveller."""
     weighted = setting.value * built.population.weight
     return to_micro(weighted * setting.baseline.cost_s) - to_micro(weighted * world.traffic.traveller_costs_s()) + money
 
 
-def _settle_coalition(
-    world: CityModel, setting: MarketSetting, enforcement: Enforcement, link_cost_s: FloatColumn
-) -> tuple[OffsetColumn, dict[str, Any]]:
+def _direct_money(world: CityModel) -> tuple[OffsetColumn, dict[str, Any]]:
+    """Return the money of worlds whose deals are paid at once, without a contract; it adds up to minus the fees exactly."""
     mechanism: Any = world.mechanism
-    members = mechanism.place.members
-    money = np.zeros(len(setting.value), np.int64)
-    if len(members) == 0:
-        return money, {"true_up_micro": 0, "shortfall_micro": 0}
-    believed = believed_costs(enforcement, mechanism.place.trip_costs(), link_cost_s)
-    saved = float(mechanism.baseline_cost[members].sum() - believed[members].sum())
-    share = mechanism.shares(world.traffic, saved - enforcement.fees_micro / MICRO_PER_CREDIT)
-    settlement = settle_members(enforcement, members, mechanism.baseline_cost[members], believed[members], share)
-    money[members] = settlement.money_micro
-    return money, {
-        "true_up_micro": settlement.true_up_micro,
-        "shortfall_micro": settlement.shortfall_micro,
-    }
-
-
-def _savings(built: BuiltScenario, world: CityModel, setting: MarketSetting) -> dict[str, Any]:
-    weight = built.population.weight
-    saved = weight * (setting.baseline.cost_s - world.traffic.traveller_costs_s())
-    before = weight * setting.baseline.cost_s
-
-    def share(of: BoolColumn) -> float | None:
-        return float(saved[of].sum() / before[of].sum()) if of.any() else None
-
-    return {"members_saving_share": share(setting.is_member), "others_saving_share": share(~setting.is_member)}
-
-
-def _pairwise_money(world: CityModel) -> tuple[OffsetColumn, dict[str, Any]]:
-    mechanism: Any = world.mechanism
-    money = to_micro(mechanism.money)
-    return money, {"deals": mechanism.n_deals, "fees_micro": int(-money.sum()), "payments_micro": int(-money[money < 0].sum())}
+    fees_micro, payments_micro = to_micro(np.array([mechanism.fees, mechanism.payments])).tolist()
+    money = round_to_total(mechanism.money, -fees_micro)
+    return money, {"deals": mechanism.n_deals, "fees_micro": fees_micro, "payments_micro": payments_micro}
 
 
 def _toll_money(world: CityModel) -> tuple[OffsetColumn, dict[str, Any]]:

@@ -70,6 +70,8 @@ class RunFacts:
         Attribution and assumptions that a reader of the results must see.
     warnings
         What the run wants the user to know.
+    folder
+        Where the scenario's relative paths start; None where there are none.
     """
 
     scenario: str
@@ -82,6 +84,7 @@ class RunFacts:
     inputs: Mapping[str, Path] = field(default_factory=dict)
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
+    folder: Path | None = None
 
 
 def network_facts(network: RoadNetwork) -> dict[str, Any]:
@@ -189,6 +192,10 @@ class RunFolder:
         with _writing(name):
             pq.write_table(table, self.path / f"{name}.parquet", compression="zstd", version="2.6")
 
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file in UTF-8."""
+        self._write_bytes(name, text.encode("utf-8"))
+
     def finish(self, facts: RunFacts) -> None:
         """Write manifest.json, which makes the folder whole; call it after the last result and before the report is made."""
         manifest = {
@@ -207,8 +214,9 @@ class RunFolder:
             "demand": dict(facts.demand),
             "notes": list(facts.notes),
             "warnings": list(facts.warnings),
-            "inputs": {name: _fingerprint(path) for name, path in facts.inputs.items()},
-            "files": {path.name: _fingerprint(path) for path in sorted(self.path.iterdir())},
+            "scenario_folder": None if facts.folder is None else str(facts.folder.resolve()),
+            "inputs": {name: fingerprint(path) for name, path in facts.inputs.items()},
+            "files": {path.name: fingerprint(path) for path in sorted(self.path.iterdir())},
         }
         self._write_bytes(MANIFEST, _json_bytes(manifest))
 
@@ -366,7 +374,7 @@ def verify_run(path: Path) -> tuple[FileCheck, ...]:
             return "unlisted"
         if name not in present:
             return "missing"
-        return "ok" if recorded[name] == _fingerprint(path / name) else "changed"
+        return "ok" if recorded[name] == fingerprint(path / name) else "changed"
 
     return tuple(FileCheck(name, state_of(name)) for name in sorted(present | set(recorded)))
 
@@ -383,7 +391,7 @@ def add_file(path: Path, name: str, content: bytes) -> Path:
     """
     manifest = read_run(path).manifest
     _replace_file(path / name, content)
-    manifest["files"] = dict(sorted({**manifest["files"], name: _fingerprint(path / name)}.items()))
+    manifest["files"] = dict(sorted({**manifest["files"], name: fingerprint(path / name)}.items()))
     _replace_file(path / MANIFEST, _json_bytes(manifest))
     return path / name
 
@@ -439,7 +447,8 @@ def _json_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8")
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Return size and SHA-256 of a file, as the manifest says them; InputError where it cannot be read."""
     with _reading(path), path.open("rb") as stream:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(stream, "sha256").hexdigest()}
 

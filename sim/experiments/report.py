@@ -19,11 +19,14 @@ from markupsafe import Markup
 from sim.errors import InputError
 from sim.experiments import report_charts as charts
 from sim.experiments import report_contracts as contracts
+from sim.experiments import report_controls as controls
+from sim.experiments import report_counts as counted
 from sim.experiments import report_emissions as emitted
 from sim.experiments import report_format as text
 from sim.experiments import report_maps as maps
 from sim.experiments import report_market as market
 from sim.experiments import report_sections as sections
+from sim.experiments import report_what_if as changed
 from sim.experiments.record import LOCK, MANIFEST, REPORT, RecordedRun, add_file, read_run
 from sim.experiments.record_tables import GEOMETRY_COLUMN
 from sim.experiments.report_sections import OPTIMUM, SELFISH
@@ -158,6 +161,7 @@ def _content(run: RecordedRun, ledger: LedgerCheck | None) -> dict[str, Any]:
     times = sections.trip_times(run)
     contracts_found = contracts.contracts_section(run, links, ledger)
     money = _market_content(run, None if contracts_found is None else contracts_found.defectors)
+    counts = counted.counts_section(run)
     emissions = emitted.emissions(links, list(sections.worlds_of(run)))
     figures, map_remark = _maps(links, geo_metadata)
     notes = [str(note) for note in run.manifest.get("notes", ())]
@@ -174,6 +178,10 @@ def _content(run: RecordedRun, ledger: LedgerCheck | None) -> dict[str, Any]:
         "emission_source": emitted.SOURCE,
         "emission_range_kph": emitted.SPEED_RANGE_KPH,
         "world_colours": charts.colour_variables(list(sections.worlds_of(run))),
+        "what_if": changed.what_if(run),
+        "what_if_map": _what_if_map(run),
+        "counts": counts,
+        "counts_chart": None if counts is None else _counts_chart(counts),
         "maps": figures,
         "map_remark": map_remark,
         "attributions": [note for note in notes if "©" in note],
@@ -205,7 +213,31 @@ def _market_content(run: RecordedRun, defectors: frozenset[int] | None) -> dict[
         "welfare": market.welfare_rows(run, trips),
         "payments": market.payment_facts(run, cost_micro),
         "market_charts": [] if trips is None else list(_group_charts(trips, names)),
+        "controls": controls.control_rows(run) if names else [],
+        "cheats": controls.cheat_rows(run) if names else [],
+        "curves": [(curve, list(_curve_charts(curve))) for curve in controls.curves(run)],
     }
+
+
+def _curve_charts(curve: controls.Curve) -> Iterator[ChartFigure]:
+    pictures: tuple[tuple[str, Mapping[str, Any], str, bool], ...] = (
+        (curve.title, {"Coalition": curve.ratio}, "ratio to the optimum", False),
+        (
+            "What members and others save",
+            {
+                name: values
+                for name, values in (("Members", curve.members), ("Others", curve.others))
+                if np.isfinite(values).any()
+            },
+            "of their travel time",
+            True,
+        ),
+    )
+    for title, series, y_label, shares in pictures:
+        svg, colours = charts.curve_svg(
+            curve.level, series, x_label=curve.x_label, y_label=y_label, shares=shares, description=f"{title}, {curve.lever}"
+        )
+        yield ChartFigure(title, "", Markup(svg), tuple(colours.items()))
 
 
 def _group_charts(trips: market.TripMoney, names: list[str]) -> Iterator[ChartFigure]:
@@ -259,7 +291,7 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
     world = SELFISH if SELFISH in worlds else worlds[0]
     load = maps.load_map(shapes, links, world)
     figures = [
-        _map_figure(
+        map_figure(
             load,
             f"Load in the {world_text(world)} world",
             "Colour: flow over capacity. Width: flow. Grey streets carry nobody.",
@@ -269,7 +301,7 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
     if {SELFISH, OPTIMUM} <= set(worlds):
         difference, limit_vph = maps.difference_map(shapes, links, SELFISH, OPTIMUM)
         figures.append(
-            _map_figure(
+            map_figure(
                 difference,
                 "Selfish minus optimum",
                 "Purple streets carry more when everybody is selfish, green ones more in the optimum; grey ones hardly change.",
@@ -279,7 +311,7 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
     if {SELFISH, market.COALITION} <= set(worlds):
         difference, limit_vph = maps.difference_map(shapes, links, market.COALITION, SELFISH)
         figures.append(
-            _map_figure(
+            map_figure(
                 difference,
                 "Coalition minus selfish",
                 "Purple streets carry more when detours are paid for, green ones more when everybody is selfish.",
@@ -289,12 +321,31 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
     return figures, "The network has no coordinates: this is a schematic, distances mean nothing." if shapes.schematic else ""
 
 
+def _counts_chart(found: counted.CountsSection) -> ChartFigure:
+    series = {"Before": found.prior_flow_vph, "After": found.flow_vph}
+    svg, colours = charts.scatter_svg(
+        found.count_vph, series, x_label="counted (veh/h)", y_label="selfish flow (veh/h)", description="Flows against counts"
+    )
+    return ChartFigure("Flows against counts", "", Markup(svg), tuple(colours.items()))
+
+
+def _what_if_map(run: RecordedRun) -> MapFigure | None:
+    found = changed.difference(run)
+    if found is None:
+        return None
+    picture, limit_vph = found
+    ends = (f"{text.MINUS}{text.whole(limit_vph)} or less", "vehicles an hour", f"+{text.whole(limit_vph)} or more")
+    caption = "Purple streets carry more after the change, green ones less; grey ones hardly change."
+    return map_figure(picture, "Selfish traffic after the change minus before", caption, ends)
+
+
 def world_text(world: str) -> str:
     """Return the name of a world inside a sentence."""
     return sections.world_name(world).lower()
 
 
-def _map_figure(picture: maps.Picture, title: str, caption: str, ends: tuple[str, str, str]) -> MapFigure:
+def map_figure(picture: maps.Picture, title: str, caption: str, ends: tuple[str, str, str]) -> MapFigure:
+    """Return a picture with its texts; `ends` stand below the low end, the middle and the high end of the colours."""
     uri = {theme: "data:image/png;base64," + base64.b64encode(png).decode("ascii") for theme, png in picture.png.items()}
     if picture.cropped:
         caption += " Outlying streets lie outside the frame."

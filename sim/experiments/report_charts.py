@@ -57,16 +57,40 @@ def convergence_svg(series: Mapping[str, Steps], *, x_label: str, description: s
         for position, (world, steps) in enumerate(series.items()):
             known = np.isfinite(steps.relative_gap)
             gap = np.maximum(steps.relative_gap[known], _SMALLEST_GAP)
-            line = {"color": _stand_in(world, list(series)), "linestyle": _DASHES[position % len(_DASHES)], "linewidth": 1.8}
+            line = {"color": stand_in(world, list(series)), "linestyle": _DASHES[position % len(_DASHES)], "linewidth": 1.8}
             axes.plot(steps.step[known], gap, marker="o" if known.sum() <= 40 else None, markersize=3.2, **line)
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: ten_to(round(math.log10(value)))))
         axes.yaxis.set_minor_locator(mpl.ticker.NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=7))
         axes.set_xlabel(x_label)
-        _y_label(axes, "relative gap")
+        y_axis_label(axes, "relative gap")
 
-    return _svg(draw, description, list(series))
+    return draw_svg(draw, description, list(series))
+
+
+def curve_svg(
+    x: FloatColumn, series: Mapping[str, FloatColumn], *, x_label: str, y_label: str, shares: bool, description: str
+) -> tuple[str, dict[str, str]]:
+    """Return curves with a mark at each known value, and the CSS variable of each curve's colour.
+
+    `shares` writes the values as percentages; what is not known (NaN) leaves a gap.
+    """
+    names = list(series)
+
+    def draw(axes: Axes) -> None:
+        for position, (name, values) in enumerate(series.items()):
+            line = {"color": stand_in(name, names), "linestyle": _DASHES[position % len(_DASHES)], "linewidth": 1.8}
+            axes.plot(x, values, marker="o", markersize=4, **line)
+        if shares:
+            axes.yaxis.set_major_formatter(FuncFormatter(_signed_share))
+        else:
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlabel(x_label)
+        y_axis_label(axes, y_label)
+
+    return draw_svg(draw, description, names), colour_variables(names)
 
 
 def histogram_svg(seconds: Mapping[str, FloatColumn], weight: FloatColumn, *, up_to_s: float, description: str) -> str:
@@ -77,14 +101,14 @@ def histogram_svg(seconds: Mapping[str, FloatColumn], weight: FloatColumn, *, up
     def draw(axes: Axes) -> None:
         for position, (world, values) in enumerate(seconds.items()):
             share = np.histogram(values, edges, weights=weight)[0] / weight.sum()
-            colour = _stand_in(world, list(seconds))
+            colour = stand_in(world, list(seconds))
             axes.stairs(share, edges / unit_s, color=colour, linewidth=1.8, linestyle=_DASHES[position % len(_DASHES)])
             if position == 0:
                 axes.stairs(share, edges / unit_s, color=colour, fill=True, alpha=0.16, linewidth=0)
         axes.set_xlim(0.0, up_to_s / unit_s)
         _share_axis(axes, f"travel time ({unit})")
 
-    return _svg(draw, description, list(seconds))
+    return draw_svg(draw, description, list(seconds))
 
 
 def change_svg(change_s: FloatColumn, weight: FloatColumn, *, limit_s: float, description: str) -> str:
@@ -109,7 +133,28 @@ def change_svg(change_s: FloatColumn, weight: FloatColumn, *, limit_s: float, de
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:+g}".replace("-", MINUS) if value else "0"))
         _share_axis(axes, f"change of travel time ({unit})")
 
-    return _svg(draw, description, [])
+    return draw_svg(draw, description, [])
+
+
+def scatter_svg(
+    x: FloatColumn, series: Mapping[str, FloatColumn], *, x_label: str, y_label: str, description: str
+) -> tuple[str, dict[str, str]]:
+    """Return each series against `x` (both at least 0) with the diagonal, and the CSS variable of each series' colour."""
+    names = list(series)
+    most = 1.05 * max(float(x.max()), *(float(values.max()) for values in series.values()), 1e-9)
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0.0, most], [0.0, most], color=_SOFT, linewidth=0.8)
+        for name, marker in zip(names, ("x", "o", "D", "s"), strict=False):
+            axes.plot(x, series[name], linestyle="none", marker=marker, markersize=4.5, color=stand_in(name, names))
+        axes.set_xlim(0.0, most)
+        axes.set_ylim(0.0, most)
+        axes.set_xlabel(x_label)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        y_axis_label(axes, y_label)
+
+    return draw_svg(draw, description, names), colour_variables(names)
 
 
 def winners_svg(better: FloatColumn, worse: FloatColumn, *, x_label: str, description: str) -> str:
@@ -122,9 +167,9 @@ def winners_svg(better: FloatColumn, worse: FloatColumn, *, x_label: str, descri
         _group_axes(axes, place, x_label)
         axes.set_ylim(-max(0.1, 1.05 * float(worse.max())), 1.05)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{abs(value) * 100:g}\u00a0%"))
-        _y_label(axes, "share of the group")
+        y_axis_label(axes, "share of the group")
 
-    return _svg(draw, description, [])
+    return draw_svg(draw, description, [])
 
 
 def parts_svg(
@@ -138,14 +183,14 @@ def parts_svg(
     def draw(axes: Axes) -> None:
         for position, (name, values) in enumerate(parts.items()):
             left = place - 0.4 + (position + 0.5) * width
-            axes.bar(left, values, width=width * 0.94, color=_stand_in(name, names), linewidth=0)
+            axes.bar(left, values, width=width * 0.94, color=stand_in(name, names), linewidth=0)
         axes.plot(place, total, linestyle="none", marker="D", markersize=5, color=_INK)
         _group_axes(axes, place, x_label)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=6))
         axes.yaxis.set_major_formatter(FuncFormatter(_signed_share))
-        _y_label(axes, y_label)
+        y_axis_label(axes, y_label)
 
-    return _svg(draw, description, names), colour_variables(names)
+    return draw_svg(draw, description, names), colour_variables(names)
 
 
 def _group_axes(axes: Axes, place: NDArray[np.int64], x_label: str) -> None:
@@ -170,22 +215,24 @@ def _share_axis(axes: Axes, x_label: str) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value * 100:g}\u00a0%"))
     axes.set_xlabel(x_label)
-    _y_label(axes, "share of trips")
+    y_axis_label(axes, "share of trips")
 
 
-def _y_label(axes: Axes, label: str) -> None:
+def y_axis_label(axes: Axes, label: str) -> None:
+    """Name the vertical axis."""
     axes.set_ylabel(label)
     # At a fixed place, whatever the width of the tick labels.
     axes.yaxis.set_label_coords(-56 / (WIDTH_PX - _MARGINS_PX[0] - _MARGINS_PX[2]), 0.5)
 
 
-def _stand_in(world: str, worlds: list[str]) -> str:
+def stand_in(world: str, worlds: list[str]) -> str:
+    """Return the colour to draw a world (or another series) with; `draw_svg` exchanges it for its CSS variable."""
     if world in _WORLD_COLOURS:
         return _WORLD_COLOURS[world]
     return _OTHER_COLOURS[[name for name in worlds if name not in _WORLD_COLOURS].index(world) % len(_OTHER_COLOURS)]
 
 
-def _svg(draw: Callable[[Axes], None], description: str, worlds: list[str]) -> str:
+def draw_svg(draw: Callable[[Axes], None], description: str, worlds: list[str]) -> str:
     """Draw on a figure of the house's style and return its SVG element with CSS variables for colours."""
     settings: dict[Any, Any] = {
         "svg.fonttype": "none",
@@ -229,7 +276,7 @@ def _adapted(svg: str, description: str, worlds: list[str]) -> str:
     svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{prefix}-", svg)
     svg = svg.replace("xlink:href", "href")
     variables = colour_variables(worlds or list(_WORLD_COLOURS))
-    stand_ins = _VARIABLES | {_stand_in(world, worlds or list(_WORLD_COLOURS)): variable for world, variable in variables.items()}
-    for stand_in, variable in stand_ins.items():
-        svg = svg.replace(stand_in, f"var({variable})")
+    stand_ins = _VARIABLES | {stand_in(world, worlds or list(_WORLD_COLOURS)): variable for world, variable in variables.items()}
+    for colour, variable in stand_ins.items():
+        svg = svg.replace(colour, f"var({variable})")
     return svg

@@ -143,6 +143,16 @@ def difference_map(shapes: LinkShapes, links: Mapping[str, Any], first: str, sec
     return _picture(shapes, change, emphasis, size > 0.01 * limit_vph, Normalize(-limit_vph, limit_vph), ramps), limit_vph
 
 
+def doubt_map(shapes: LinkShapes, doubts: FloatColumn) -> Picture:
+    """Draw the streets with doubts, coloured by their number (shape as `shapes.link_idx`); the others are grey."""
+    most = max(2.0, float(doubts.max(initial=0.0)))
+    ramps: dict[Theme, Colormap] = {
+        "light": LinearSegmentedColormap.from_list("doubts", ["#e08214", "#8c2d04"]),
+        "dark": LinearSegmentedColormap.from_list("doubts", ["#f4a460", "#ffe9d2"]),
+    }
+    return _picture(shapes, doubts, np.minimum(1.0, 0.4 + 0.2 * doubts), doubts > 0, Normalize(1.0, most), ramps)
+
+
 def round_number(number: float) -> float:
     """Return the largest of 1, 2, 5 x 10^k that does not exceed `number` (above 0)."""
     base = 10.0 ** math.floor(math.log10(number))

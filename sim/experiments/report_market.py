@@ -17,11 +17,11 @@ from sim.errors import InputError
 from sim.experiments import report_format as text
 from sim.experiments.record import LOCK, RecordedRun
 from sim.experiments.report_sections import OPTIMUM, SELFISH, optional_number, require_totals, world_name, worlds_of
+from sim.experiments.scenarios import MARKET_WORLDS
 from sim.settlement.money import MICRO_PER_CREDIT, to_micro
 from sim.units import SECONDS_PER_HOUR
 
 COALITION: Final = "coalition"
-MARKET_WORLDS: Final = (COALITION, "pairwise", "toll", "toll_uniform", "toll_od", "random_control")
 N_GROUPS: Final = 10
 _NO_GAP: Final = 1e-6
 """Gap between selfish and optimum, as a share of the optimum, below which there is nothing to close."""

@@ -29,6 +29,7 @@ SAME_TIME_S = 1.0
 """Travel times this close count as the same."""
 _NAMES = {
     "pairwise": "Pairs",
+    "pairwise_compensated": "Pairs that compensate",
     "toll": "Toll",
     "toll_uniform": "Toll, equal refunds",
     "toll_od": "Toll, refunds by trip",
@@ -37,7 +38,9 @@ _MEANING = {
     SELFISH: "everybody takes their own best route",
     OPTIMUM: "the smallest total, within its gap",
     "coalition": "travellers pay each other for detours",
+    "pools": "those relieved pay, those harmed get nothing",
     "pairwise": "one payer for each detour",
+    "pairwise_compensated": "one payer, who compensates whom he harms",
     "toll": "marginal-cost tolls, nothing refunded",
     "toll_uniform": "the same refund for every vehicle",
     "toll_od": "refunded inside each pair of zones",

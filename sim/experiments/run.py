@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,26 @@ import pyarrow as pa
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.price import price_of_assignments
 from sim.assignment.problem import Principle
-from sim.experiments.build import BuiltScenario, build_scenario, make_world
-from sim.experiments.market import (
-    MarketOutcome,
-    MarketSetting,
-    close_market,
-    make_market_world,
-    market_misses,
-    market_setting,
-)
+from sim.experiments.build import BuiltScenario, make_world
+from sim.experiments.counted_demand import count_tables, counts_content
+from sim.experiments.levels import level_table
+from sim.experiments.market import MarketOutcome, MarketSetting
+from sim.experiments.market_run import Level, run_market
 from sim.experiments.progress import Say, say_nothing
 from sim.experiments.record import RunFacts, RunFolder, default_run_path, demand_facts, network_facts
 from sim.experiments.record_tables import ConvergenceRow, LinkColumns, TripColumns, convergence_table, link_table, trips_table
 from sim.experiments.report import write_report
 from sim.experiments.run_place import require_room
-from sim.experiments.scenarios import MARKET_WORLDS
-from sim.experiments.solved import missed_promises, price_content, solve_principle
+from sim.experiments.simwrapper import write_dashboard
+from sim.experiments.solved import missed_promises, price_content
+from sim.experiments.what_if import Before, on_streets, solve_before
+from sim.experiments.work import Work
 from sim.metrics import PriceOfAnarchy
 from sim.model import CityModel
+from sim.negotiation.entitlement import Extortion
+from sim.network.turns import TurnGraph
 from sim.settlement.ledger_file import write_ledger
+from sim.settlement.money import to_micro
 from sim.settlement.tables import account_table, contract_table
 from sim.spec import ScenarioSpec
 
@@ -63,6 +65,12 @@ class RunResult:
         When the run began.
     timings_s
         Wall-clock seconds by phase.
+    levels
+        The coalition at the further levels that the report asks for.
+    extortion
+        What self-declared baselines could extort; None unless a negative control ran.
+    before
+        The network before what-if changes, solved; None where the scenario changes nothing.
     """
 
     built: BuiltScenario
@@ -74,6 +82,9 @@ class RunResult:
     missed: tuple[str, ...]
     started_utc: datetime
     timings_s: dict[str, float]
+    levels: tuple[Level, ...] = ()
+    extortion: Extortion | None = None
+    before: Before | None = None
 
     def poa(self) -> dict[str, Any]:
         """Return the content of poa.json (DESIGN: "poa.json")."""
@@ -89,7 +100,10 @@ class RunResult:
             "worlds": {name: _world_content(self.continuous[name], self.worlds[name], vehicles) for name in ran}
             | {name: self._market_content(name, vehicles) for name in self.market},
             **self._baseline_content(vehicles),
+            **self._extortion_content(),
             **price_content(self.price, not_asked_for),
+            **({} if self.before is None else {"before": self.before.content(not_asked_for)}),
+            **({} if self.built.count_fit is None else {"counts": counts_content(self.built.count_fit)}),
         }
 
     def _market_content(self, name: str, vehicles: float) -> dict[str, Any]:
@@ -100,7 +114,19 @@ class RunResult:
         if self.setting is None:
             return {}
         total_s = self.setting.baseline.total_cost_s
-        return {"baseline": {"total_time_s": total_s, "mean_time_s": total_s / vehicles} | self._ratio(total_s)}
+        cost_micro = int(to_micro(self.setting.value * self.built.population.weight * self.setting.baseline.cost_s).sum())
+        entry = {"total_time_s": total_s, "mean_time_s": total_s / vehicles} | self._ratio(total_s)
+        return {"baseline": entry | {"cost_micro": cost_micro}}
+
+    def _extortion_content(self) -> dict[str, Any]:
+        """Rent and saving of self-declared baselines, seconds a vehicle."""
+        if self.extortion is None:
+            return {}
+        return {"declared_baselines": {"rent_s": self.extortion.rent_s, "saving_s": self.extortion.saving_s}}
+
+    def level_ratio(self, level: Level) -> float:
+        """Return the ratio to the optimum of the coalition at another level."""
+        return float(self._ratio(level.total_time_s)["ratio"])
 
     def _ratio(self, total_s: float) -> dict[str, Any]:
         optimum = self.continuous["optimum"]
@@ -125,8 +151,13 @@ def _world_content(continuous: Assignment, world: CityModel, vehicles: float) ->
     return content
 
 
-def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResult:
+def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing, work: Work | None = None) -> RunResult:
     """Run a scenario in memory; `folder` is where its relative paths start.
+
+    Parameters
+    ----------
+    work
+        Builds, solves and keeps the days; remembers nothing unless given.
 
     Raises
     ------
@@ -135,6 +166,7 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResul
     """
     started_utc = datetime.now(UTC)
     timings: dict[str, float] = {}
+    work = Work() if work is None else work
 
     @contextmanager
     def phase(name: str) -> Iterator[None]:
@@ -144,12 +176,12 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResul
 
     with phase("build"):
         say("reading the network and making the travellers")
-        built = build_scenario(spec, folder)
+        built = work.build(spec, folder)
     names = [name for name in _PRINCIPLES if name in spec.worlds.run]
     continuous: dict[str, Assignment] = {}
     for name in names:
         with phase(f"solve {name}"):
-            continuous[name] = solve_principle(
+            continuous[name] = work.solve(
                 built.problem,
                 _PRINCIPLES[name],
                 name=name,
@@ -157,54 +189,50 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing) -> RunResul
                 max_iterations=spec.traffic.max_iterations,
                 say=say,
             )
+    before = None
+    if built.changes is not None:
+        with phase("solve before"):
+            before = solve_before(built.changes, built.problem, continuous, spec.traffic, solve=partial(work.solve, say=say))
     worlds: dict[str, CityModel] = {}
     for name in names:
         with phase(f"live {name}"):
-            worlds[name] = _live(built, make_world(built, name, continuous.get("optimum")), spec.traffic.days, say)
-    setting, market = None, {}
-    if any(name in MARKET_WORLDS for name in spec.worlds.run):
-        with phase("baseline"):
-            say("drawing everybody's baseline route")
-            setting = market_setting(built, continuous["selfish"], continuous["optimum"])
-        for name in [name for name in MARKET_WORLDS if name in spec.worlds.run]:
-            with phase(f"live {name}"):
-                world = make_market_world(built, name, setting, _moves(worlds))
-                worlds[name] = _live(built, world, max(spec.traffic.days, spec.market.rounds + 2), say)
-            with phase(f"settle {name}"):
-                say(f"{name}: settling")
-                market[name] = close_market(built, worlds[name], setting)
+            worlds[name] = _live(built, make_world(built, name, continuous.get("optimum")), spec.traffic.days, say=say, work=work)
+    market = run_market(built, continuous, live=partial(_live, say=say, work=work), phase=phase, say=say)
+    if market is not None:
+        worlds |= market.worlds
+    for world in worlds.values():
+        world.close()
     price = price_of_assignments({_PRINCIPLES[name]: found for name, found in continuous.items()})
     return RunResult(
         built,
         continuous,
         worlds,
-        setting,
-        market,
+        None if market is None else market.setting,
+        {} if market is None else market.outcomes,
         price,
-        missed_promises(continuous, price) + market_misses(market),
+        missed_promises(continuous, price)
+        + (() if market is None else market.missed)
+        + (() if before is None else before.missed),
         started_utc,
         timings,
+        levels=() if market is None else market.levels,
+        extortion=None if market is None else market.extortion,
+        before=before,
     )
 
 
-def _moves(worlds: dict[str, CityModel]) -> int:
-    """Return how many travellers the coalition moved away from their baseline."""
-    if "coalition" not in worlds:
-        return 0
-    world = worlds["coalition"]
-    mechanism: Any = world.mechanism
-    return int((world.traffic.route_of_traveller != mechanism.baseline_route).sum())
-
-
-def _live(built: BuiltScenario, world: CityModel, most_days: int, say: Say) -> CityModel:
+def _live(built: BuiltScenario, world: CityModel, most_days: int, *, say: Say, work: Work) -> CityModel:
     name = world.mechanism.world
+    work.begin(world)
     while world.stopped_because is None and len(world.days) < most_days:
         world.step()
+        work.day_ended(world)
         day = world.days[-1]
         say(
             f"{name}: day {day.day}, {day.travellers_moved:,} of {built.population.n_travellers:,} travellers changed their route"
         )
     world.run_days(most_days)
+    work.come_to_rest(world)
     return world
 
 
@@ -230,15 +258,26 @@ def record(result: RunResult, out: Path | None = None, *, overwrite: bool = Fals
         begin = time.perf_counter()
         run_folder.write_lock(built.spec)
         run_folder.write_poa(result.poa())
-        links = {name: LinkColumns(found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()}
-        links |= {name: _link_columns(result.worlds[name]) for name in result.market}
+        links = {
+            name: on_streets(built.turn_graph, found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()
+        }
+        links |= {name: _link_columns(built, result.worlds[name]) for name in result.market}
         run_folder.write_table("link_performance", link_table(built.network, links))
-        trips = {name: trip_columns(world, result.market.get(name)) for name, world in result.worlds.items()}
+        trips = {name: trip_columns(world, result.market.get(name), built.turn_graph) for name, world in result.worlds.items()}
         run_folder.write_table("trips", _trips_table(result, trips))
-        run_folder.write_table("convergence", convergence_table(_convergence(result)))
+        convergence = list(_convergence(result))
+        run_folder.write_table("convergence", convergence_table(convergence))
+        write_dashboard(run_folder, result.poa(), convergence)
+        further = {} if result.before is None else result.before.tables()
+        if built.count_fit is not None:
+            further |= count_tables(built.count_fit, built.network if built.changes is None else built.changes.before.network)
+        for name, table in further.items():
+            run_folder.write_table(name, table)
+        if result.levels:
+            run_folder.write_table("levels", level_table([(level, result.level_ratio(level)) for level in result.levels]))
         for outcome in result.market.values():
             if outcome.enforcement is not None:
-                run_folder.write_table("contracts", contract_table(outcome.enforcement))
+                run_folder.write_table("contracts", contract_table(outcome.enforcement, built.turn_graph))
                 run_folder.write_table("accounts", account_table(outcome.enforcement))
                 write_ledger(outcome.enforcement, run_folder.path / "ledger.parquet")
         run_folder.finish(_facts(result, time.perf_counter() - begin))
@@ -247,11 +286,11 @@ def record(result: RunResult, out: Path | None = None, *, overwrite: bool = Fals
     return run_folder.target
 
 
-def _link_columns(world: CityModel) -> LinkColumns:
+def _link_columns(built: BuiltScenario, world: CityModel) -> LinkColumns:
     traffic = world.traffic
     problem = traffic.problem
     travel_time_s = problem.in_network_order(traffic.links.cost - traffic.toll_s) - problem.network.fixed_cost_s
-    return LinkColumns(problem.in_network_order(traffic.links.flow), travel_time_s)
+    return on_streets(built.turn_graph, problem.in_network_order(traffic.links.flow), travel_time_s)
 
 
 def _facts(result: RunResult, writing_s: float) -> RunFacts:
@@ -267,6 +306,7 @@ def _facts(result: RunResult, writing_s: float) -> RunFacts:
         inputs=built.inputs,
         notes=built.notes,
         warnings=built.warnings + result.missed,
+        folder=built.folder,
     )
 
 
@@ -288,17 +328,18 @@ def _trips_table(result: RunResult, trips: Mapping[str, TripColumns]) -> pa.Tabl
     return trips_table(result.built.population, trips, baseline_cost_s=setting.baseline.cost_s, is_member=setting.is_member)
 
 
-def trip_columns(world: CityModel, outcome: MarketOutcome | None = None) -> TripColumns:
-    """Return what a world did to its travellers: times, costs, money, and paths as link positions of the network."""
+def trip_columns(world: CityModel, outcome: MarketOutcome | None, graph: TurnGraph) -> TripColumns:
+    """Return what a world did to its travellers: times, costs, money, and paths as link positions of the streets."""
     traffic = world.traffic
     columns, route = traffic.routes.columns, traffic.route_of_traveller
     length = columns.start[route + 1] - columns.start[route]
     path_start = np.concatenate(([0], np.cumsum(length)))
     place = np.arange(path_start[-1]) + np.repeat(columns.start[route] - path_start[:-1], length)
+    path_start, path_link_idx = graph.paths_on_streets(path_start, traffic.problem.link_order[columns.link[place]])
     return TripColumns(
         travel_time_s=traffic.traveller_times_s(),
         cost_s=traffic.traveller_costs_s(),
         path_start=path_start,
-        path_link_idx=traffic.problem.link_order[columns.link[place]],
+        path_link_idx=path_link_idx,
         money_micro=None if outcome is None else outcome.money_micro,
     )

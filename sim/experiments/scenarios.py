@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from sim.bundled import bundled_cities, bundled_scenarios
 from sim.errors import InputError
-from sim.spec import BundledNetwork, ScenarioSpec, load_scenario, naming_options
+from sim.spec import ScenarioSpec, load_scenario, naming_options
+from sim.spec_networks import BundledNetwork
 
 PRINCIPAL_WORLDS = ("selfish", "optimum")
-MARKET_WORLDS = ("coalition", "pairwise", "toll", "toll_uniform", "toll_od", "random_control")
+MARKET_WORLDS = (
+    "coalition",
+    "pools",
+    "pairwise",
+    "pairwise_compensated",
+    "toll",
+    "toll_uniform",
+    "toll_od",
+    "random_control",
+)
 """In the order in which they run: the random control moves as many as the coalition."""
 WORLDS = PRINCIPAL_WORLDS + MARKET_WORLDS
 
@@ -33,7 +43,7 @@ def find_scenario(name: str, settings: Sequence[str] = (), seed: int | None = No
         raise InputError(f"there is no scenario {name!r}{hint}", allowed=f"a .toml file, or one of {', '.join(bundled)}")
     spec = load_scenario(path, settings, seed)
     with naming_options(settings, seed):
-        require_names(spec, source=path)
+        require_names(spec, source=path, folder=path.resolve().parent)
     return spec, path.resolve().parent
 
 
@@ -44,12 +54,27 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def require_names(spec: ScenarioSpec, *, source: Path | None = None) -> None:
-    """Raise InputError unless the worlds and the bundled city of a scenario exist."""
+def require_names(spec: ScenarioSpec, *, source: Path | None = None, folder: Path | None = None) -> None:
+    """Raise InputError unless the worlds, the bundled city and the strategies of a scenario exist.
+
+    Strategies by import path are imported for it, from `folder` first; see `sim.negotiation.strategies.find_strategy`.
+    """
     _require_worlds(spec.worlds.run, source=source)
+    if spec.market.strategies:
+        _require_strategies(spec.market.strategies, source, folder)
     if isinstance(spec.network, BundledNetwork) and spec.network.city not in bundled_cities():
         allowed = ", ".join(bundled_cities())
         raise InputError(f"there is no bundled city {spec.network.city!r}", source=source, where="network.city", allowed=allowed)
+
+
+def _require_strategies(names: Iterable[str], source: Path | None, folder: Path | None) -> None:
+    from sim.negotiation.strategies import find_strategy
+
+    for name in names:
+        try:
+            find_strategy(name, folder)
+        except InputError as error:
+            raise InputError(error.problem, source=source, where=error.where, allowed=error.allowed) from error
 
 
 def _require_worlds(names: Sequence[str], *, source: Path | None = None) -> None:

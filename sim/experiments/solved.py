@@ -10,6 +10,7 @@ from sim.assignment.equilibrium import Assignment, IterationRecord, solve
 from sim.assignment.problem import AssignmentProblem, Principle, overflow_error, refresh_costs
 from sim.experiments.progress import Say
 from sim.metrics import PriceOfAnarchy
+from sim.parallel import thread_count
 
 
 def solve_principle(
@@ -20,9 +21,11 @@ def solve_principle(
     Raises
     ------
     InputError
-        An OD pair has no path, or the demand is far too large for the capacities.
+        An OD pair has no path, the demand is far too large for the capacities, or ROUTEPACT_THREADS is no number of threads.
     """
     _require_finite(problem, principle)
+    # A bad setting is refused even where the network is too small to need a second thread.
+    thread_count()
 
     def tell(record: IterationRecord) -> None:
         say(f"{name}: iteration {record.iteration}, relative gap {record.relative_gap:.1e} (wanted {gap:.0e})")

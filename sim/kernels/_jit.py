@@ -54,11 +54,23 @@ _CACHE_FOLDER = str(_cache_folder())
 
 def kernel(function: _Function) -> _Function:
     """Compile `function` on its first call for each combination of argument types."""
+    return _compiled(function, _FLAGS)
+
+
+def inlined(function: _Function) -> _Function:
+    """Do as `kernel` does, and copy the body into every kernel that calls it.
+
+    For a few lines in innermost loops: a call that hands over a tuple of ten arrays takes longer than the lines do.
+    """
+    return _compiled(function, _FLAGS | {"inline": "always"})
+
+
+def _compiled(function: _Function, flags: dict[str, Any]) -> _Function:
     # numba reads the folder when it decorates; put back afterwards, because other packages in the process cache too.
     before = _settings.CACHE_DIR
     _settings.CACHE_DIR = _CACHE_FOLDER
     try:
-        decorated: _Function = _jit(**_FLAGS)(function)
+        decorated: _Function = _jit(**flags)(function)
     finally:
         _settings.CACHE_DIR = before
     return decorated

@@ -31,6 +31,25 @@ def cost_and_slope(flow: float, base: float, slope: float, inverse_capacity: flo
 
 
 @kernel
+def layer_cost_and_slope(
+    total: float, own: float, own_weight: float, base: float, slope: float, inverse_capacity: float, power: float
+) -> tuple[float, float]:
+    """Return cost and d cost / d own flow of a link for a class whose flow is `own` of `total`.
+
+    A class that counts what it causes to itself has c = t(v) + w x t'(v), with x its own flow and w its own weight, so that
+    dc/dx = (1 + w) t' + w x t''. For a power p, x t' is p (x / v) (t - base) and x t'' is (p - 1) (x / v) t'.
+    """
+    cost, cost_slope = cost_and_slope(total, base, slope, inverse_capacity, power)
+    share = own / total if total > 0.0 else 0.0
+    if own_weight == 0.0 or cost_slope == np.inf or cost_slope == 0.0:
+        return cost, cost_slope
+    return (
+        cost + own_weight * power * share * (cost - base),
+        cost_slope * (1.0 + own_weight * (1.0 + (power - 1.0) * share)),
+    )
+
+
+@kernel
 def all_costs(
     flow: FloatColumn,
     base: FloatColumn,

@@ -15,7 +15,7 @@ import numpy as np
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.kernels._jit import kernel
 from sim.kernels.costs import cost_and_slope
-from sim.kernels.segments import Links, Pairs, move, segment_cost, segment_room
+from sim.kernels.segments import LinkState, Pairs, move, segment_cost, segment_room
 
 _MOST_CG_STEPS = 100
 _CG_ACCURACY = 1e-4
@@ -47,7 +47,7 @@ def free_pairs(
     n_pairs: int,
     slot_link: IndexColumn,
     slot_flow: FloatColumn,
-    links: Links,
+    state: LinkState,
     pairs: Pairs,
     difference: FloatColumn,
     scale: FloatColumn,
@@ -55,21 +55,21 @@ def free_pairs(
 ) -> None:
     """Write the difference of cost of every pair, the sum of its slopes, and whether flow can move against the difference."""
     for pair in range(n_pairs):
-        one = pairs.slot[pairs.bound[2 * pair] : pairs.bound[2 * pair + 1]]
-        other = pairs.slot[pairs.bound[2 * pair + 1] : pairs.bound[2 * pair + 2]]
-        one_cost, one_slope = segment_cost(one, slot_link, links)
-        other_cost, other_slope = segment_cost(other, slot_link, links)
+        first, middle, end = pairs.bound[2 * pair], pairs.bound[2 * pair + 1], pairs.bound[2 * pair + 2]
+        one_cost, one_slope = segment_cost(first, middle, pairs.slot, slot_link, state)
+        other_cost, other_slope = segment_cost(middle, end, pairs.slot, slot_link, state)
         difference[pair] = one_cost - other_cost
         scale[pair] = one_slope + other_slope
-        dear = one if one_cost >= other_cost else other
-        free[pair] = 0.0 < scale[pair] < np.inf and segment_room(dear, slot_flow) > 0.0
+        if one_cost < other_cost:
+            first, middle = middle, end
+        free[pair] = 0.0 < scale[pair] < np.inf and segment_room(first, middle, pairs.slot, slot_flow) > 0.0
 
 
 @kernel
 def solve_shifts(
     n_pairs: int,
     slot_link: IndexColumn,
-    links: Links,
+    state: LinkState,
     pairs: Pairs,
     difference: FloatColumn,
     scale: FloatColumn,
@@ -96,8 +96,8 @@ def solve_shifts(
         curvature = 0.0
         for link in range(len(link_delta)):
             if link_delta[link] != 0.0:
-                curvature += link_delta[link] * link_delta[link] * links.cost_slope[link]
-                link_delta[link] *= links.cost_slope[link]
+                curvature += link_delta[link] * link_delta[link] * state.links[link].cost_slope
+                link_delta[link] *= state.links[link].cost_slope
         if not 0.0 < curvature < np.inf:
             break
         length = size / curvature
@@ -119,13 +119,14 @@ def solve_shifts(
 
 
 @kernel
-def _objective_slope(share: float, link_delta: FloatColumn, links: Links) -> float:
+def _objective_slope(share: float, link_delta: FloatColumn, state: LinkState) -> float:
     # d Beckmann / d share of the step
     total = 0.0
     for link in range(len(link_delta)):
         if link_delta[link] != 0.0:
-            flow = max(links.flow[link] + share * link_delta[link], 0.0)
-            cost, _ = cost_and_slope(flow, links.base[link], links.slope[link], links.inverse_capacity[link], links.power[link])
+            flow = max(state.links[link].flow + share * link_delta[link], 0.0)
+            here = state.links[link]
+            cost, _ = cost_and_slope(flow, here.base, here.slope, here.inverse_capacity, here.power)
             total += cost * link_delta[link]
     return total
 
@@ -159,17 +160,17 @@ def _take_out(
 
 @kernel
 def joint_shift(
-    n_pairs: int, n_slots: int, n_rounds: int, slot_link: IndexColumn, slot_flow: FloatColumn, links: Links, pairs: Pairs
+    n_pairs: int, n_slots: int, n_rounds: int, slot_link: IndexColumn, slot_flow: FloatColumn, state: LinkState, pairs: Pairs
 ) -> None:
     """Take up to `n_rounds` joint steps of all pairs; the Beckmann objective never rises."""
     difference, scale, shift = np.empty(n_pairs), np.empty(n_pairs), np.empty(n_pairs)
     free = np.empty(n_pairs, np.bool_)
-    slot_delta, link_delta = np.empty(n_slots), np.empty(len(links.flow))
+    slot_delta, link_delta = np.empty(n_slots), np.empty(len(state.links))
     fresh = True
     for _ in range(n_rounds):
         if fresh:
-            free_pairs(n_pairs, slot_link, slot_flow, links, pairs, difference, scale, free)
-        solve_shifts(n_pairs, slot_link, links, pairs, difference, scale, free, slot_delta, link_delta, shift)
+            free_pairs(n_pairs, slot_link, slot_flow, state, pairs, difference, scale, free)
+        solve_shifts(n_pairs, slot_link, state, pairs, difference, scale, free, slot_delta, link_delta, shift)
         _spread(shift, n_pairs, pairs, slot_delta)
         longest = _longest_share(slot_delta, slot_flow)
         if longest <= _BLOCKED:
@@ -179,14 +180,14 @@ def joint_shift(
             continue
         fresh = True
         _to_links(slot_delta, slot_link, link_delta)
-        if not _objective_slope(0.0, link_delta, links) < 0.0:
+        if not _objective_slope(0.0, link_delta, state) < 0.0:
             return
         share = min(1.0, longest)
         low, high = 0.0, share
-        if _objective_slope(share, link_delta, links) > 0.0:
+        if _objective_slope(share, link_delta, state) > 0.0:
             for _halving in range(_HALVINGS):
                 middle = 0.5 * (low + high)
-                if _objective_slope(middle, link_delta, links) > 0.0:
+                if _objective_slope(middle, link_delta, state) > 0.0:
                     high = middle
                 else:
                     low = middle
@@ -198,4 +199,4 @@ def joint_shift(
                 slot_flow[slot] = max(slot_flow[slot] + share * slot_delta[slot], 0.0)
         for link in range(len(link_delta)):
             if link_delta[link] != 0.0:
-                move(link, share * link_delta[link], links)
+                move(link, share * link_delta[link], state)

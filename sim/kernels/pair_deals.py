@@ -1,7 +1,8 @@
 """Literal bilateral deals: one traveller pays one other for a detour, and nobody asks the rest.
 
 The mover's loss is that of `sim.kernels.deals`; the payer j gains beta_j w_j (sum over his links in D- of t(v) - t(v - w),
-minus sum over his links in D+ of t(v + w) - t(v)).
+minus sum over his links in D+ of t(v + w) - t(v)). Where the one payer must compensate, everybody else who is a member gets what
+the loaded links cost him.
 """
 
 from __future__ import annotations
@@ -9,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.arrays import FloatColumn, IndexColumn
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.kernels._jit import kernel
 from sim.kernels.costs import cost_and_slope
 from sim.kernels.deals import move
+from sim.kernels.pool_deals import FEES, PAYMENTS
 from sim.kernels.routes import NO_ROUTE, Routes
 from sim.kernels.segments import Links
 
@@ -28,16 +30,19 @@ def pair_in_turn(
     routes: Routes,
     links: Links,
     stake: FloatColumn,
+    is_member: BoolColumn,
     fee_per_vehicle: float,
     compensate: bool,
     least_gain: float,
     money: FloatColumn,
+    totals: FloatColumn,
 ) -> int:
     """Let each traveller in `turn` sell a detour to one of those he meets (`met`, one row each); return the number of deals.
 
     A deal is made with the payer and the route whose gain exceeds what must be paid by most: the mover's loss (if he has
-    one) and the fee, and with `compensate` also the harm of everybody on the loaded links. `money` (n_travellers,) in
-    credits, flows, costs, stakes and routes follow. Without compensation the harmed get nothing.
+    one) and the fee, and with `compensate` also the harm of all other members on the loaded links. `money` (n_travellers,) and
+    `totals` (payments, fees included, and fees) in credits, flows, costs, stakes and routes follow. Without compensation the
+    harmed get nothing.
     """
     change = np.zeros(len(links.flow))
     n_deals = 0
@@ -52,11 +57,12 @@ def pair_in_turn(
             if route != own:
                 other_links = routes.link[routes.start[route] : routes.start[route + 1]]
                 loss, harm = _changes(own_links, other_links, weight[mover], value[mover], links, stake, change)
-                need = max(loss, 0.0) + fee + (harm if compensate else 0.0)
                 for place in range(met.shape[1]):
                     payer = met[index, place]
                     if payer != mover:
-                        net = _gain(payer, route_of_traveller, weight, value, routes, change) - need
+                        gain, own_harm = _gain(payer, route_of_traveller, weight, value, routes, change)
+                        need = max(loss, 0.0) + fee + (harm - own_harm if compensate else 0.0)
+                        net = gain - need
                         if net > best_net and net > least_gain * need:
                             best_route, best_payer, best_net, best_loss = route, payer, net, loss
                 _clear(own_links, other_links, change)
@@ -64,13 +70,14 @@ def pair_in_turn(
         if best_route == NO_ROUTE:
             continue
         other_links = routes.link[routes.start[best_route] : routes.start[best_route + 1]]
-        loss, harm = _changes(own_links, other_links, weight[mover], value[mover], links, stake, change)
-        price = max(best_loss, 0.0)
-        money[mover] += price
-        money[best_payer] -= price + fee
+        _changes(own_links, other_links, weight[mover], value[mover], links, stake, change)
+        due = max(best_loss, 0.0) + fee
+        money[mover] += max(best_loss, 0.0)
         if compensate:
-            money[best_payer] -= harm
-            _pay_harmed(mover, route_of_traveller, weight, value, routes, change, money)
+            due += _pay_harmed(mover, best_payer, is_member, route_of_traveller, weight, value, routes, change, money)
+        money[best_payer] -= due
+        totals[PAYMENTS] += due
+        totals[FEES] += fee
         _clear(own_links, other_links, change)
         move(own_links, other_links, weight[mover], value[mover], links, stake)
         route_of_traveller[mover] = best_route
@@ -119,30 +126,37 @@ def _cost_at(link: int, flow: float, links: Links) -> float:
 @kernel
 def _gain(
     traveller: int, route_of_traveller: IndexColumn, weight: FloatColumn, value: FloatColumn, routes: Routes, change: FloatColumn
-) -> float:
+) -> tuple[float, float]:
+    """Return (what a traveller gains by the changes, all in all; what the loaded links cost him)."""
     route = route_of_traveller[traveller]
-    total = 0.0
+    total, harm = 0.0, 0.0
     for place in range(routes.start[route], routes.start[route + 1]):
         total -= change[routes.link[place]]
-    gain: float = total * value[traveller] * weight[traveller]
-    return gain
+        harm += max(change[routes.link[place]], 0.0)
+    worth = value[traveller] * weight[traveller]
+    return total * worth, harm * worth
 
 
 @kernel
 def _pay_harmed(
     mover: int,
+    payer: int,
+    is_member: BoolColumn,
     route_of_traveller: IndexColumn,
     weight: FloatColumn,
     value: FloatColumn,
     routes: Routes,
     change: FloatColumn,
     money: FloatColumn,
-) -> None:
+) -> float:
+    """Pay all members but these two what the loaded links cost them; return the sum."""
+    total = 0.0
     for traveller in range(len(route_of_traveller)):
-        if traveller != mover:
-            route = route_of_traveller[traveller]
-            for place in range(routes.start[route], routes.start[route + 1]):
-                money[traveller] += max(change[routes.link[place]], 0.0) * value[traveller] * weight[traveller]
+        if is_member[traveller] and traveller != mover and traveller != payer:
+            harm = _gain(traveller, route_of_traveller, weight, value, routes, change)[1]
+            money[traveller] += harm
+            total += harm
+    return total
 
 
 @kernel

@@ -233,7 +233,7 @@ def trees_of_batches(
     order
         Positions of the origins, nearby ones together, shape (n_origins,).
     tree_link, cheapest_total
-        As in `sim.kernels.trees.trees_of_origins`.
+        As in `sim.kernels.paths_tree.trees_of_origins`.
     distance
         Gets the labels by node, shape (n_origins, n_nodes); or shape (0, 0) for none.
     """

@@ -131,14 +131,14 @@ def one_way_path(
             continue
         for link in range(start[node], start[node + 1]):
             candidate = key + cost[link]
-            other = head[link]
+            other = np.uintp(head[link])
             if candidate < label[other]:
                 if label[other] == np.inf:
                     touched[n_touched] = other
                     n_touched += 1
                 label[other] = candidate
                 by_link[other] = link
-                heap_push(heap, size, candidate, other)
+                heap_push(heap, size, candidate, head[link])
                 size += 1
     found = label[target]
     length = _trace_back(target, source, tail, by_link, path) if found < np.inf else 0
@@ -176,6 +176,7 @@ def _advance(
     by_link: IndexColumn,
     heap: Records,
     size: int,
+    opposite_key: float,
     opposite: FloatColumn,
     touched: IndexColumn,
     n_touched: int,
@@ -197,8 +198,10 @@ def _advance(
                 n_touched += 1
             label[other] = candidate
             by_link[other] = link_at[entry]
-            heap_push(heap, size, candidate, other)
-            size += 1
+            if candidate + opposite_key < best:
+                # Otherwise no path through here could still be better.
+                heap_push(heap, size, candidate, other)
+                size += 1
             if candidate + opposite[other] < best and (passable[other] or other == far_end):
                 best = candidate + opposite[other]
                 meeting = other
@@ -243,16 +246,19 @@ def two_way_path(
     heap_push(heap[1], 0, 0.0, target)
     size, back_size, n_touched, n_back = 1, 1, 1, 1
     best, meeting = np.inf, _NOWHERE
-    while size > 0 and back_size > 0 and heap[0, 0].key + heap[1, 0].key < best:
-        if heap[0, 0].key <= heap[1, 0].key:
+    # Rows taken out once: each look-up in the loop would make a view and count references.
+    ahead, back, ahead_by, back_by = label[0], label[1], by_link[0], by_link[1]
+    heap_ahead, heap_back, seen_ahead, seen_back = heap[0], heap[1], touched[0], touched[1]
+    while size > 0 and back_size > 0 and heap_ahead[0].key + heap_back[0].key < best:
+        if heap_ahead[0].key <= heap_back[0].key:
             size, n_touched, best, found = _advance(
-                source, target, start, head, own_link, cost, passable, label[0], by_link[0], heap[0], size,
-                label[1], touched[0], n_touched, best,
+                source, target, start, head, own_link, cost, passable, ahead, ahead_by, heap_ahead, size,
+                heap_back[0].key, back, seen_ahead, n_touched, best,
             )  # fmt: skip
         else:
             back_size, n_back, best, found = _advance(
-                target, source, in_start, in_tail, in_link, cost, passable, label[1], by_link[1], heap[1], back_size,
-                label[0], touched[1], n_back, best,
+                target, source, in_start, in_tail, in_link, cost, passable, back, back_by, heap_back, back_size,
+                heap_ahead[0].key, ahead, seen_back, n_back, best,
             )  # fmt: skip
         meeting = found if found != _NOWHERE else meeting
     length = 0

@@ -185,7 +185,10 @@ def _put_arcs(meeting: int, ahead: Records, back: Records, stack: OffsetColumn) 
 
 @kernel
 def _unpack(depth: int, layout: Layout, costs: Costs, stack: OffsetColumn, path: IndexColumn, length: int) -> int:
-    """Append the links of the arcs on `stack` to `path`, from the top; return the new length, or -1 where it is too short."""
+    """Append the links of the arcs on `stack` to `path`, from the top; return the new length.
+
+    -1 where `path` is too short, or where the costs of the arcs are not from one customising.
+    """
     # Taken out of their tuples once: each look-up in a loop would count references.
     start, upper, low_start, low, low_arc = layout.start, layout.upper, layout.low_start, layout.low, layout.low_arc
     cost, arc_cost, arc_link, arc_middle = costs.cost, costs.arc_cost, costs.arc_link, costs.arc_middle
@@ -202,6 +205,8 @@ def _unpack(depth: int, layout: Layout, costs: Costs, stack: OffsetColumn, path:
         entry = arc_middle[arc, way]
         if entry == UNKNOWN:
             entry = _find_middle(low_end, upper[arc], way, arc_cost[arc, way], start, upper, low_start, low, low_arc, arc_cost)
+            if entry == _NOWHERE:
+                return -1
             # Remembered for the next path; whichever thread comes first writes the same number.
             arc_middle[arc, way] = entry
         middle, to_low = low[entry], low_arc[entry]
@@ -259,7 +264,8 @@ def path_between(
     Returns
     -------
     tuple[float, int]
-        Cost (inf: no path) and number of links; -1 links where `path` is too short (n_nodes always suffice).
+        Cost (inf: no path) and number of links; -1 links where `path` is too short (n_nodes always suffice) or `costs` are not
+        from one customising.
     """
     if source == target:
         return 0.0, 0
@@ -305,6 +311,8 @@ def paths_between(
     cost, start, links = np.empty(n_pairs), np.zeros(n_pairs + 1, np.int64), np.empty(64 + 64 * n_pairs, np.int32)
     for pair in range(n_pairs):
         cost[pair], length = path_between(source[pair], target[pair], layout, costs, ahead, back, scratch, path)
+        if length < 0:
+            raise AssertionError("a path does not unpack: its costs were changed while it was searched")
         filled = start[pair]
         if filled + length > len(links):
             grown = np.empty(2 * len(links) + length, np.int32)

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
-from sim.kernels._jit import kernel
+from sim.kernels._jit import inlined, kernel
 from sim.kernels.paths_prefetch import prefetch
 from sim.kernels.trees import NO_LINK, shortest_tree
 
@@ -76,7 +76,7 @@ def bucket_width(cost: FloatColumn) -> float:
     return max(_LEAST_WIDTH, float(_WIDTH_OF_MEDIAN * sample[n_samples // 2]))
 
 
-@kernel
+@inlined
 def _meet(neighbour: IndexColumn, node: int, other: int) -> None:
     if neighbour[node] == _NOBODY:
         neighbour[node] = other
@@ -117,7 +117,7 @@ def pack(start: OffsetColumn, head: IndexColumn, cost: FloatColumn, passable: Bo
         links[link].cost = cost[link]
 
 
-@kernel
+@inlined
 def _sort_in(
     far: Records, n_far: int, nodes: Records, per_width: float, queue: Records, count: OffsetColumn
 ) -> tuple[int, int, int]:
@@ -151,7 +151,7 @@ def _sort_in(
     return _DONE, first, left
 
 
-@kernel
+@inlined
 def _search(source: int, nodes: Records, links: Records, width: float, queue: Records, count: OffsetColumn, far: Records) -> int:
     """Label all nodes; `queue` has shape (N_BUCKETS, room), `far` room for `_most_work` entries."""
     n_nodes = len(nodes) - 1
@@ -196,12 +196,14 @@ def _search(source: int, nodes: Records, links: Records, width: float, queue: Re
             if reached != nodes[node].label:
                 continue
             for link in range(nodes[node].start, nodes[node + 1].start):
-                target = links[link].head
-                candidate = reached + links[link].cost
+                # Unsigned positions spare the loop numba's test for negative ones.
+                here = np.uintp(link)
+                target = np.uintp(links[here].head)
+                candidate = reached + links[here].cost
                 if candidate < nodes[target].label:
                     nodes[target].label = candidate
                     nodes[target].link = link
-                    if links[link].onward:
+                    if links[here].onward:
                         scaled = candidate * per_width
                         if scaled < past_last:
                             into = np.int64(scaled) & (N_BUCKETS - 1)
@@ -260,10 +262,11 @@ def bucket_tree(
     count = np.empty(N_BUCKETS, np.int64)
     far = np.empty(2 * (n_nodes + n_links) + N_BUCKETS, ENTRY)
     most_room = max(_MOST_ROOM_OF_SMALL, 8 * (n_nodes + n_links) // N_BUCKETS)
-    status = _search(source, nodes, links, width, queue, count, far)
-    while status == _BUCKET_FULL and queue.shape[1] < most_room:
-        queue = np.empty((N_BUCKETS, 2 * queue.shape[1] + 4), ENTRY)
+    while True:
         status = _search(source, nodes, links, width, queue, count, far)
+        if status != _BUCKET_FULL or queue.shape[1] >= most_room:
+            break
+        queue = np.empty((N_BUCKETS, 2 * queue.shape[1] + 4), ENTRY)
     if status != _DONE:
         label = np.empty(n_nodes, np.float64)
         tree_link, heap, position = np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32), np.empty(n_nodes, np.int32)

@@ -16,7 +16,8 @@ NO_LINK = -1
 
 
 @kernel
-def _sift_up(heap: IndexColumn, position: IndexColumn, label: FloatColumn, place: int) -> None:
+def sift_up(heap: IndexColumn, position: IndexColumn, label: FloatColumn, place: int) -> None:
+    """Move the entry at `place` up to where its label belongs."""
     node = heap[place]
     key = label[node]
     while place > 0:
@@ -32,7 +33,8 @@ def _sift_up(heap: IndexColumn, position: IndexColumn, label: FloatColumn, place
 
 
 @kernel
-def _sift_down(heap: IndexColumn, position: IndexColumn, label: FloatColumn, size: int) -> None:
+def sift_down(heap: IndexColumn, position: IndexColumn, label: FloatColumn, size: int) -> None:
+    """Move the first of `size` entries down to where its label belongs."""
     place = 0
     node = heap[0]
     key = label[node]
@@ -85,7 +87,7 @@ def shortest_tree(
         size -= 1
         if size > 0:
             heap[0] = heap[size]
-            _sift_down(heap, position, label, size)
+            sift_down(heap, position, label, size)
         if not passable[node] and node != source:
             continue
         reached = label[node]
@@ -99,36 +101,4 @@ def shortest_tree(
                     heap[size] = target
                     position[target] = size
                     size += 1
-                _sift_up(heap, position, label, position[target])
-
-
-@kernel
-def trees_of_origins(
-    first: int,
-    past_last: int,
-    origin_node: IndexColumn,
-    cell_start: OffsetColumn,
-    cell_node: IndexColumn,
-    cell_demand: FloatColumn,
-    start: OffsetColumn,
-    head: IndexColumn,
-    cost: FloatColumn,
-    passable: BoolColumn,
-    tree_link: IndexColumn,
-    cheapest_total: FloatColumn,
-) -> None:
-    """Write one tree an origin and what its demand costs on the tree, for origins `first` to `past_last`.
-
-    `tree_link` has shape (n_origins, n_nodes), `cheapest_total` (n_origins,): sum over the origin's OD cells of demand *
-    distance (inf where a cell has no path).
-    """
-    n_nodes = len(start) - 1
-    label = np.empty(n_nodes, np.float64)
-    heap = np.empty(n_nodes, np.int32)
-    position = np.empty(n_nodes, np.int32)
-    for origin in range(first, past_last):
-        shortest_tree(origin_node[origin], start, head, cost, passable, label, tree_link[origin], heap, position)
-        total = 0.0
-        for cell in range(cell_start[origin], cell_start[origin + 1]):
-            total += cell_demand[cell] * label[cell_node[cell]]
-        cheapest_total[origin] = total
+                sift_up(heap, position, label, position[target])

@@ -9,9 +9,13 @@ largest sum over a change's links of 2 t' + v t''.
 
 Below full participation the others answer: after the members' round those who can gain take better routes until nobody can.
 Where trading ends, no member knows a deal and nobody outside a better route: the mixed equilibrium, in which members weigh
-t + v_members t' and the others t. On the way, and sometimes at its end, the others' answers eat up what the members gained.
-The look-ahead therefore remembers the round after which the members had gained most, fees paid; if trading ends where they
-have gained nothing, or does not end within the rounds it is given, that round is what the window carries out.
+t + v_members t' and the others t. On the way, and sometimes at its end, the others' answers eat up what the members gained:
+on Eastern Massachusetts with up to three in ten taking part, the mixed equilibrium itself leaves the members below what they had.
+The look-ahead therefore asks what is left after the answers: on each link, what part of what the members took away stayed away,
+and of what they brought came on top (`sim.negotiation.pass_through`). Where trading ends with the members below what they had,
+everybody goes back to the baseline and the window starts again, reckoning with a quarter of what the answers undid, then with a
+half, three quarters, all of it; the first that leaves the members with a gain, fees paid, is what the window carries out. If
+none does, or the rounds are used up, it is the round, of all that were tried, after which the members had gained most.
 """
 
 from __future__ import annotations
@@ -26,19 +30,24 @@ from sim.mechanisms.protocol import RouteChanges
 from sim.negotiation.baseline import Baseline
 from sim.negotiation.conduct import Conduct, surcharges_by_traveller
 from sim.negotiation.deal_book import DealBook
+from sim.negotiation.entitlement import Registrations
 from sim.negotiation.marketplace import Marketplace
 from sim.negotiation.od_savings import OdSavings
+from sim.negotiation.pass_through import member_flows, pass_through
 from sim.negotiation.shares import MemberFacts, honour_surcharges, member_shares
 from sim.spec import Market
 
 _ANSWER_PASSES = 100
+_CAUTION = (0.25, 0.5, 0.75, 1.0)
+"""Share of what the others' answers undo that the market reckons with, each time it starts again."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Checkpoint:
-    """A round of trading: what the members had gained by then in credits, fees paid; the deals; everybody's routes."""
+    """A round of trading: what the members had gained by then in credits, fees paid; the deals until then; everybody's routes."""
 
     gain: float
+    book: DealBook
     n_deals: int
     route: IndexColumn
 
@@ -58,6 +67,11 @@ class Coalition:
         Decides the orders of trade.
     conduct
         The members' strategies; None for honest members whom the lot asks in turn.
+
+    Attributes
+    ----------
+    called_off
+        Whether deals were struck and none of them stands, because the members would not have gained.
     """
 
     world = "coalition"
@@ -78,7 +92,8 @@ class Coalition:
         self.conduct = conduct
         self._seed = seed
         self._stopped_because: str | None = None
-        self._struck_any = False
+        self._starts = 0
+        self.called_off = False
 
     def first_routes(self, traffic: StaticTraffic) -> RouteChanges:
         """Everybody starts on the baseline that the lottery drew."""
@@ -104,30 +119,25 @@ class Coalition:
         place = self.place
         if day == 1:
             self.baseline_cost = place.trip_costs()
-            self._best = _Checkpoint(0.0, 0, self.baseline_route)
+            self._baseline_flows = member_flows(traffic, place.members)
+            self._best = _Checkpoint(0.0, place.book, 0, self.baseline_route)
         before = traffic.route_of_traveller.copy()
         route = before.copy()
         place.listen()
         struck = place.trade(route, day)
         if struck:
-            self._struck_any = True
             self._let_others_answer(traffic, route, day)
             self._remember(traffic, route)
         if struck == 0 or day >= self.market.rounds:
-            route = self._end_of_trading(route, settled=struck == 0)
+            route = self._end_of_trading(traffic, route, day)
         changed = np.flatnonzero(route != before).astype(np.int32)
         return RouteChanges(changed, route[changed])
-
-    @property
-    def called_off(self) -> bool:
-        """Whether deals had been struck and none of them stands, because the members would not have gained."""
-        return self._struck_any and self.book.n_deals == 0
 
     def why_stop(self, traffic: StaticTraffic, last_changes: RouteChanges) -> str | None:
         """Stop when a round closes no deal, or after the last round."""
         return self._stopped_because
 
-    def shares(self, traffic: StaticTraffic, gain: float) -> FloatColumn:
+    def shares(self, traffic: StaticTraffic, gain: float, identities: Registrations | None = None) -> FloatColumn:
         """Return the members' shares of what they gained, by the scenario's rule; surcharges of the deals come first.
 
         Parameters
@@ -136,20 +146,32 @@ class Coalition:
             The world when trading has closed.
         gain
             Credits that the members gained together, fees paid.
+        identities
+            One share is returned for each of those that take part; None for one a member.
         """
-        place, weight = self.place, traffic.population.weight
+        place, weight, rule = self.place, traffic.population.weight, self.market.shares
         members, fee = place.members, self.market.fee_per_vehicle
-        stake = place.stakes(self.baseline_route)
+        row, part, signs = np.arange(len(members)), np.ones(len(members)), np.ones(len(members), np.bool_)
+        if identities is not None:
+            taking_part = identities.taking_part
+            row = np.searchsorted(members, identities.traveller[taking_part])
+            part, signs = identities.part[taking_part], identities.nth[taking_part] == 0
+        # A game is played by vehicles; the other rules divide among whoever is registered.
+        of_vehicles = rule in ("shapley", "least_core")
+        player, size = (np.arange(len(members)), np.ones(len(members))) if of_vehicles else (row, part)
         facts = MemberFacts(
-            member=members,
-            od_idx=traffic.population.od_idx[members],
-            weight=weight[members],
-            external_cost=self.baseline.external_cost_s[members],
-            savings=OdSavings(traffic, self.baseline_route, stake, self.value, fee),
+            member=members[player],
+            od_idx=traffic.population.od_idx[members][player],
+            weight=weight[members][player] * size,
+            external_cost=self.baseline.external_cost_s[members][player] * size,
+            savings=OdSavings(traffic, self.baseline_route, place.stakes(self.baseline_route), self.value, fee),
             seed=self._seed,
         )
-        surcharge = surcharges_by_traveller(self.book, len(weight))[members]
-        return honour_surcharges(member_shares(self.market.shares, facts), surcharge, gain)
+        share = member_shares(rule, facts)
+        if of_vehicles:
+            share = share[row] * part
+        surcharge = np.where(signs, surcharges_by_traveller(self.book, len(weight))[members][row], 0.0)
+        return honour_surcharges(share, surcharge, gain)
 
     def _remember(self, traffic: StaticTraffic, route: IndexColumn) -> None:
         cost = self.value * traffic.population.weight * traffic.routes.costs(traffic.links.cost)[route]
@@ -157,14 +179,23 @@ class Coalition:
         fees = self.market.fee_per_vehicle * float(traffic.population.weight[movers].sum())
         self._gain = float(self.baseline_cost[members].sum() - cost[members].sum()) - fees
         if self._gain > self._best.gain:
-            self._best = _Checkpoint(self._gain, self.book.n_deals, route.copy())
+            self._best = _Checkpoint(self._gain, self.book, self.book.n_deals, route.copy())
 
-    def _end_of_trading(self, route: IndexColumn, *, settled: bool) -> IndexColumn:
-        """Return the routes that the window carries out, and keep the deals that lead to them."""
-        if settled and (self.book.n_deals == 0 or self._gain >= 0.0):
+    def _end_of_trading(self, traffic: StaticTraffic, route: IndexColumn, day: int) -> IndexColumn:
+        """Return the routes that the window carries out, with the deals that lead to them; or the baseline, to start again."""
+        settled, traded = day < self.market.rounds, self.book.n_deals > 0
+        if settled and (self._gain >= 0.0 if traded else self._starts == 0):
             self._stopped_because = "nobody trades"
             return route
+        if settled and traded and self._starts < len(_CAUTION) and not self.is_member.all():
+            if self._starts == 0:
+                self._stays = pass_through(self._baseline_flows, member_flows(traffic, self.place.members))
+            self.place.start_again(1.0 - _CAUTION[self._starts] * (1.0 - self._stays))
+            self._starts += 1
+            return self.baseline_route.copy()
+        self.place.book = self._best.book
         self.book.forget_from(self._best.n_deals)
+        self.called_off = self.book.n_deals == 0
         why = "trading ended without a gain" if settled else f"bound of {self.market.rounds} rounds reached"
         self._stopped_because = f"{why}: the round with the largest gain of the members stands"
         return self._best.route

@@ -5,6 +5,8 @@ routes of the selfish equilibrium are dealt out by lot, in proportion to its flo
 repeat the draw. Travellers are indivisible, so the drawn routes are an equilibrium only nearly; on the days of a selfish
 warm-up those who gain by changing do so, one after another, until nobody does. The last of these days is the baseline:
 nobody, member or not, would leave it on his own.
+
+`declared_baseline` is the negative control: what the market would start from if it took people at their word.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.assignment.equilibrium import OriginFlows
 from sim.assignment.plan import draw_plan
 from sim.assignment.problem import AssignmentProblem
@@ -65,8 +67,45 @@ def draw_baseline(problem: AssignmentProblem, population: Population, equilibriu
         if len(changed) == 0:
             break
         traffic.route_of_traveller[changed] = route
+    return _baseline_of(traffic, day)
+
+
+def declared_baseline(
+    problem: AssignmentProblem, population: Population, baseline: Baseline, lies: BoolColumn
+) -> tuple[Baseline, BoolColumn]:
+    """Return the baseline as it looks if liars are believed, and who of them names another route than he drives.
+
+    A liar names the route that drivers of his OD pair use and whose external cost, the sum of v t'(v) over its links, is largest:
+    at equilibrium it costs its drivers the same as his own, so that nobody can tell, and leaving it is worth most to the others.
+    The costs are those of the traffic in which everybody drives what he says; nobody ever saw it.
+
+    Parameters
+    ----------
+    lies
+        Who is a liar, shape (n_travellers,).
+    """
+    traffic = StaticTraffic(problem, population)
+    own = baseline.first_routes(traffic)
+    traffic.route_of_traveller[:] = own
+    traffic.load()
+    external = traffic.routes.costs(_external_cost_s(traffic))
+    # Of the routes of a cell, sorted by external cost, the last one that is driven.
+    order = np.lexsort((external[own], population.od_idx))
+    last = np.flatnonzero(np.diff(population.od_idx[order], append=-1))
+    most = np.empty(population.od.n_cells, np.int32)
+    most[population.od_idx[order[last]]] = own[order[last]]
+    named = np.where(lies & (external[most[population.od_idx]] > external[own]), most[population.od_idx], own).astype(np.int32)
+    traffic.route_of_traveller[:] = named
+    return _baseline_of(traffic, baseline.warm_up_days), np.asarray(named != own)
+
+
+def _baseline_of(traffic: StaticTraffic, warm_up_days: int) -> Baseline:
     traffic.load()
     start, link = traffic.paths()
-    slope = np.where(np.isfinite(traffic.links.cost_slope), traffic.links.cost_slope, 0.0)
-    external = population.weight * traffic.routes.costs(traffic.links.flow * slope)[traffic.route_of_traveller]
-    return Baseline(start, link, traffic.traveller_costs_s(), external, traffic.total_cost_s, day)
+    external = traffic.population.weight * traffic.routes.costs(_external_cost_s(traffic))[traffic.route_of_traveller]
+    return Baseline(start, link, traffic.traveller_costs_s(), external, traffic.total_cost_s, warm_up_days)
+
+
+def _external_cost_s(traffic: StaticTraffic) -> FloatColumn:
+    """Return v t'(v) of each link: what one more vehicle on it costs those who are there, seconds."""
+    return np.asarray(traffic.links.flow * np.where(np.isfinite(traffic.links.cost_slope), traffic.links.cost_slope, 0.0))

@@ -48,6 +48,8 @@ class Conduct:
         Of the scenario: decides the travellers' luck.
     who_gives_way
         lot: each member is paid its own ask; auction: see the module.
+    demands_all
+        Who sells only for all that the deal is worth to the others, shape (n_travellers,); None for nobody.
     """
 
     cast: Cast
@@ -56,6 +58,7 @@ class Conduct:
     value: FloatColumn
     seed: int
     who_gives_way: Literal["lot", "auction"] = "lot"
+    demands_all: BoolColumn | None = None
 
     def members(self, admitted: BoolColumn) -> BoolColumn:
         """Return who is a member: whom the participation lottery admitted and whose strategy joins."""
@@ -96,8 +99,11 @@ class Conduct:
             accepts[choosy] = self._accepts(choosy, ask, route_of_traveller, traffic, stake, fee_per_vehicle, day)
             turn = turn[accepts[turn]]
         if self.who_gives_way == "auction":
+            if self.demands_all is not None:
+                # Whoever wants everything bids more than anybody else.
+                ask[self.demands_all] = np.inf
             return self._auctions(turn, ask, route_of_traveller, traffic, stake, fee_per_vehicle)
-        return RoundTerms(turn, ask, ask)
+        return RoundTerms(turn, ask, ask if self.demands_all is None else np.where(self.demands_all, np.inf, ask))
 
     def keeps_promise(
         self,

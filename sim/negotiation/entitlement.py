@@ -1,25 +1,26 @@
-"""Who may sell a detour at all: verified trips, bonds, and why nobody may name its own baseline.
+"""Who may take part: registered trips, verified history, and why nobody may name its own baseline.
 
-Baselines are computed, never declared (`sim.negotiation.baseline`). To be entitled to one, a traveller needs a history of
-verified trips of that OD pair: in a run, the days of the selfish warm-up. With each trip a bond is locked, which comes back when
-the trip has been completed.
+Baselines are computed, never declared (`sim.negotiation.baseline`). Whoever wants one registers a trip: a vehicle and an OD pair.
+The vehicle must have a history of verified trips of that pair: in a run, the days of the selfish warm-up. With each trip a bond
+is locked, which comes back when the trip has been completed (`sim.settlement.bonds`).
 
-Theorems that the tests hold to:
-
-- Phantom trips do not pay: whoever declares a trip that it does not need must drive it to be paid, and then gains refund - toll -
-  cost of the drive, which is below 0 while the refund is at most the toll; undriven it gets nothing and loses the bond.
 - Splitting into several identities is neutral: the funds pay, and externality and equal shares divide, in proportion to weight *
-  value of time, so that the parts of a trip get together what the whole gets.
+  value of time, so that the parts of a trip get together what the whole gets. Shapley and least core are not linear in weight;
+  there the identities of a vehicle count as one player.
+- Phantom trips do not pay: a trip that nobody has driven before has no history and is not admitted; where no history is asked
+  for it is admitted, nobody is paid for not travelling, and the bond is lost. Links count vehicles, not registrations, so that a
+  phantom trip moves no price.
 - Self-declared baselines extort: see `extortion_rent`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
-from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.problem import AssignmentProblem, Principle, refresh_costs
 from sim.kernels.named_routes import most_on_used_routes
@@ -44,43 +45,80 @@ def entitled(n_verified: IndexColumn, needed: int) -> BoolColumn:
     return np.asarray(n_verified >= needed)
 
 
+IDENTITIES_OF_A_SYBIL: Final = 3
+"""As so many identities a sybil registers its one vehicle."""
+
+
 @dataclass(frozen=True, eq=False)
-class BondReturn:
-    """Where the bonds of a window go, micro-credits; each is in one of the two columns, shapes (n_trips,)."""
+class Registrations:
+    """Trips that were registered for a window, one row an identity, ascending by traveller, phantoms last of each.
 
-    returned_micro: OffsetColumn
-    kept_micro: OffsetColumn
+    Attributes
+    ----------
+    traveller
+        Who is behind it.
+    nth
+        Which of his identities it is, from 0.
+    part
+        Share of his vehicle that it stands for; the parts of a traveller add up to 1, a phantom has 0.
+    is_phantom
+        Whether nobody drives that trip.
+    admitted
+        Whether the vehicle's history entitles it to a baseline.
+    """
+
+    traveller: IndexColumn
+    nth: IndexColumn
+    part: FloatColumn
+    is_phantom: BoolColumn
+    admitted: BoolColumn
+
+    @property
+    def taking_part(self) -> IndexColumn:
+        """Rows of the identities with a vehicle that were admitted."""
+        return np.flatnonzero(self.admitted & ~self.is_phantom).astype(np.int32)
+
+    @property
+    def bonded(self) -> IndexColumn:
+        """Rows of all identities that were admitted and locked a bond."""
+        return np.flatnonzero(self.admitted).astype(np.int32)
+
+    @property
+    def refused(self) -> int:
+        """How many were not admitted."""
+        return int((~self.admitted).sum())
 
 
-def return_bonds(bond_micro: OffsetColumn, completed: BoolColumn) -> BondReturn:
-    """Return the bonds of completed trips to those who drove; the others are kept.
+def register_trips(
+    wants: BoolColumn, is_sybil: BoolColumn, od_idx: IndexColumn, *, days_driven: int, history_trips: int
+) -> Registrations:
+    """Return the trips that those who want to take part register, and who is admitted.
+
+    Every vehicle has driven its own OD pair on each of `days_driven` days; the vehicle of a phantom trip on none.
 
     Parameters
     ----------
-    bond_micro
-        Bond of each trip, at least 0.
-    completed
-        Whether the vehicle was verified to arrive.
+    wants, is_sybil
+        Who wants to be a member, and who of them registers as a sybil; shapes (n_travellers,).
+    od_idx
+        OD cell of each traveller.
+    days_driven, history_trips
+        Verified days, and how many are needed.
     """
-    returned = np.where(completed, bond_micro, 0)
-    return BondReturn(returned, bond_micro - returned)
-
-
-def phantom_profit(
-    refund: FloatColumn, toll: FloatColumn, driving_cost: FloatColumn, bond: FloatColumn, driven: BoolColumn
-) -> FloatColumn:
-    """Return what a trip earns that was declared for the refund's sake alone, credits, shape (n_trips,).
-
-    Parameters
-    ----------
-    refund, toll
-        What the mechanism pays to, and takes from, the trip when it is driven.
-    driving_cost, bond
-        What the drive costs the driver; what is lost if nobody drives. At least 0.
-    driven
-        Whether somebody drives it; nobody is paid for not travelling.
-    """
-    return np.asarray(np.where(driven, refund - toll - driving_cost, -bond))
+    wanting = np.flatnonzero(wants).astype(np.int32)
+    identities = np.where(is_sybil[wanting], IDENTITIES_OF_A_SYBIL + 1, 1)
+    traveller = np.repeat(wanting, identities)
+    first = np.repeat(np.cumsum(identities) - identities, identities)
+    nth = (np.arange(len(traveller)) - first).astype(np.int32)
+    is_phantom = nth == IDENTITIES_OF_A_SYBIL
+    part = np.where(is_phantom, 0.0, np.where(is_sybil[traveller], 1.0 / IDENTITIES_OF_A_SYBIL, 1.0))
+    # A phantom's vehicle has a number of its own, behind those that exist.
+    n_travellers = len(od_idx)
+    vehicle = np.where(is_phantom, n_travellers + np.cumsum(is_phantom) - 1, traveller)
+    claimed = np.concatenate((od_idx, od_idx[traveller[is_phantom]]))
+    everybody = np.arange(n_travellers, dtype=np.int32)
+    history = verified_trips(np.tile(everybody, days_driven), np.tile(od_idx, days_driven), claimed)
+    return Registrations(traveller, nth, part, np.asarray(is_phantom), entitled(history, history_trips)[vehicle])
 
 
 @dataclass(frozen=True)

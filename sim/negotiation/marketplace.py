@@ -11,6 +11,7 @@ import numpy as np
 
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn
 from sim.assignment.static_traffic import StaticTraffic
+from sim.kernels.routes import link_flows
 from sim.negotiation.conduct import Conduct
 from sim.negotiation.deal_book import DealBook
 from sim.rng import uniforms
@@ -53,26 +54,38 @@ class Marketplace:
         self.is_member = is_member
         self.members = np.flatnonzero(is_member).astype(np.int32)
         self.value = value
+        self._worth = np.asarray(np.where(is_member, value * traffic.population.weight, 0.0))
         self.book = DealBook()
         self._fee_per_vehicle = fee_per_vehicle
         self._surplus_to_mover = surplus_to_mover
         self._seed = seed
         self._conduct = conduct
+        self._stays: FloatColumn | None = None
+
+    def start_again(self, stays: FloatColumn) -> None:
+        """Open an empty book; from now on the market reckons with this part (0..1) of every relief and harm, by link."""
+        self.book = DealBook()
+        self._stays = stays
 
     def stakes(self, route_of_traveller: IndexColumn) -> FloatColumn:
         """Return the stake of the members on each link: sum of value of time * weight, credits a second, shape (n_links,)."""
-        routes = self.traffic.routes.columns
-        member_routes = route_of_traveller[self.members]
-        length = routes.start[member_routes + 1] - routes.start[member_routes]
-        first = np.repeat(routes.start[member_routes] - np.concatenate(([0], np.cumsum(length)[:-1])), length)
-        links = routes.link[first + np.arange(length.sum())]
-        stake = np.repeat(self.value[self.members] * self.traffic.population.weight[self.members], length)
-        return np.asarray(np.bincount(links, weights=stake, minlength=len(self.traffic.links.flow)), np.float64)
+        stake = np.empty(len(self.traffic.links.flow))
+        link_flows(self.traffic.routes.columns, route_of_traveller, self._worth, stake)
+        return stake
+
+    def _stakes_that_count(self, route_of_traveller: IndexColumn) -> FloatColumn:
+        stake = self.stakes(route_of_traveller)
+        if self._stays is None:
+            return stake
+        # What a mover stands for on his own link always counts, as his loss does.
+        return np.asarray(np.maximum(stake * self._stays, np.minimum(stake, self._worth.max(initial=0.0))))
 
     def listen(self) -> None:
         """Let everybody learn the cheapest path under the broadcast at the present traffic."""
         links = self.traffic.links
-        external = self.stakes(self.traffic.route_of_traveller) * np.where(np.isfinite(links.cost_slope), links.cost_slope, 0.0)
+        external = self._stakes_that_count(self.traffic.route_of_traveller) * np.where(
+            np.isfinite(links.cost_slope), links.cost_slope, 0.0
+        )
         for value in self._broadcast_values():
             self.traffic.learn_cheapest(links.cost + external / value)
 
@@ -84,14 +97,18 @@ class Marketplace:
             return values[:1]
         return np.unique(np.quantile(values, (np.arange(_BROADCASTS) + 0.5) / _BROADCASTS))
 
+    def order_of_trade(self, day: int) -> IndexColumn:
+        """Return the members in the order in which the lot of the day asks them."""
+        return self.members[np.argsort(uniforms(self._seed, "order of trade", self.members, day), kind="stable")]
+
     def trade(self, route_of_traveller: IndexColumn, day: int) -> int:
         """Let members sell their best detours in an order drawn for the day; return how many did.
 
         The world's flows and costs and `route_of_traveller` follow.
         """
         traffic = self.traffic
-        turn = self.members[np.argsort(uniforms(self._seed, "order of trade", self.members, day), kind="stable")]
-        stake, ask, rival_ask = self.stakes(route_of_traveller), None, None
+        turn = self.order_of_trade(day)
+        stake, ask, rival_ask = self._stakes_that_count(route_of_traveller), None, None
         if self._conduct is not None:
             turn, ask, rival_ask = self._conduct.round_terms(turn, route_of_traveller, traffic, stake, self._fee_per_vehicle, day)
         return self.book.trade(

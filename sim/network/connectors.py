@@ -79,7 +79,7 @@ def with_zones(
         network,
         **appended,
         link_classes=network.link_classes if has_class else (*network.link_classes, CONNECTOR_CLASS),
-        node_id=np.concatenate([network.node_id, _new_node_ids(network, zone_id)]),
+        node_id=np.concatenate([network.node_id, new_node_ids(network, [str(zone) for zone in zone_id])]),
         node_x=node_x,
         node_y=node_y,
         node_passable=np.concatenate([network.node_passable, np.zeros(n_zones, dtype=np.bool_)]),
@@ -98,7 +98,7 @@ def _connector_columns(
     class_code = classes.index(CONNECTOR_CLASS) if CONNECTOR_CLASS in classes else len(classes)
     zeros, assumed = np.zeros(n_links), np.full(n_links, Provenance.CLASS_DEFAULT, dtype=np.uint8)
     columns = {
-        "link_id": _new_link_ids(network, n_links),
+        "link_id": new_link_ids(network, n_links),
         "tail_idx": tail_idx,
         "head_idx": head_idx,
         "length_m": length_m,
@@ -120,18 +120,20 @@ def _connector_columns(
     return columns
 
 
-def _new_node_ids(network: RoadNetwork, zone_id: IdColumn) -> IdColumn:
+def new_node_ids(network: RoadNetwork, names: Sequence[str], word: str = "zone") -> IdColumn:
+    """Return ids for further nodes: below the smallest, or `word`-name texts where ids are texts."""
     if network.node_id.dtype.kind in "iu":
         below = min(0, int(network.node_id.min()))
-        return below - 1 - np.arange(len(zone_id), dtype=np.int64)
-    return np.array(_unused("zone", [str(zone) for zone in zone_id], network.node_id))
+        return below - 1 - np.arange(len(names), dtype=np.int64)
+    return np.array(_unused(word, list(names), network.node_id))
 
 
-def _new_link_ids(network: RoadNetwork, n_links: int) -> IdColumn:
+def new_link_ids(network: RoadNetwork, n_links: int, word: str = "connector") -> IdColumn:
+    """Return ids for further links: above the largest, or texts that start with `word` where ids are texts."""
     if network.link_id.dtype.kind in "iu":
         above = max(0, int(network.link_id.max()))
         return above + 1 + np.arange(n_links, dtype=np.int64)
-    return np.array(_unused("connector", [str(number) for number in range(1, n_links + 1)], network.link_id))
+    return np.array(_unused(word, [str(number) for number in range(1, n_links + 1)], network.link_id))
 
 
 def _unused(prefix: str, names: list[str], taken_ids: IdColumn) -> list[str]:

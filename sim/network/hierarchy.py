@@ -33,14 +33,17 @@ class PathHierarchy:
         return len(self.layout.row_of_node)
 
     def customised(self, cost: FloatColumn) -> Costs:
-        """Return the costs of the arcs for link costs, seconds, shape (n_links,), at least 0 (inf closes a link)."""
+        """Return the costs of the arcs for link costs, seconds, shape (n_links,), at least 0 (inf closes a link).
+
+        Raises
+        ------
+        InputError
+            Not one cost for each link, or a cost below 0 or not a number.
+        """
         layout = self.layout
-        if cost.shape != layout.head.shape or not (cost >= 0.0).all():
-            raise InputError(f"{len(cost)} link costs", allowed=f"{len(layout.head)} costs, each 0 or above")
         n_arcs = len(layout.upper)
-        own = np.array(cost, dtype=np.float64)
         costs = Costs(
-            cost=own,
+            cost=np.empty(len(layout.head)),
             arc_cost=np.empty((n_arcs, 2)),
             rising=np.empty(n_arcs),
             falling=np.empty(n_arcs),
@@ -48,12 +51,17 @@ class PathHierarchy:
             arc_middle=np.empty((n_arcs, 2), np.int32),
             in_cost=np.empty(len(layout.in_link)),
         )
-        self.customise_again(own, costs)
+        self.customise_again(cost, costs)
         return costs
 
     def customise_again(self, cost: FloatColumn, costs: Costs) -> None:
-        """Overwrite `costs` for other link costs; no search may be using it."""
+        """Overwrite `costs` for other link costs, as `customised` takes them; no search may be using it."""
         layout = self.layout
+        if cost.shape != layout.head.shape:
+            raise InputError(f"link costs of shape {cost.shape}", allowed=f"{len(layout.head)} costs")
+        if not (cost >= 0.0).all():
+            link = int(np.argmin(cost >= 0.0))
+            raise InputError(f"{cost[link]}", where=f"cost of link {link}", allowed="0 or above")
         costs.cost[:] = cost
         customise(
             layout.start, layout.upper, layout.low_start, layout.low, layout.low_arc, layout.place, costs.cost,

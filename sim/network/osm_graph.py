@@ -7,28 +7,42 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-import networkx as nx
 import numpy as np
 import shapely
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.arrays import BoolColumn, CodeColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.errors import InputError
 from sim.network.distance import GEOGRAPHIC_CRS, distance_m
 from sim.network.infer import BPR_ALPHA, BPR_BETA, STREET_DEFAULTS, InferredLink, StreetOverrides, infer_link
+from sim.network.junctions import Control
+from sim.network.osm_simplify import JoinedStreets
 from sim.network.road_network import CleaningReport, RoadNetwork
 from sim.units import METRES_PER_KILOMETRE, SECONDS_PER_HOUR
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 SHORTEST_LINK_M: Final = 1.0
 """Shorter links are artefacts of mapping; a length of zero would make free moves."""
 
 
+class StreetsOfExtract(NamedTuple):
+    """A network and what its edges said beyond it."""
+
+    network: RoadNetwork
+    edge: OffsetColumn
+    """Edge that each link was made from, shape (n_links,)."""
+    control: CodeColumn
+    """`Control` at the end of each link, shape (n_links,)."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Edges:
-    """Edges of the graph as columns; the points of edge i are `points[start[i]:start[i + 1]]`."""
+    """Edges as columns; the points of edge i are `points[start[i]:start[i + 1]]`, and `edge` is its first position."""
 
     tail_idx: IndexColumn
     head_idx: IndexColumn
@@ -36,6 +50,7 @@ class _Edges:
     start: OffsetColumn
     points: FloatColumn
     length_m: FloatColumn
+    edge: OffsetColumn
 
     def take(self, kept: BoolColumn | Sequence[int]) -> _Edges:
         """Return the chosen edges: a mask, or positions in a new order."""
@@ -44,7 +59,8 @@ class _Edges:
         start = np.concatenate([[0], np.cumsum(counts)])
         row = np.repeat(self.start[chosen] - start[:-1], counts) + np.arange(start[-1])
         tags = [self.tags[position] for position in chosen.tolist()]
-        return _Edges(self.tail_idx[chosen], self.head_idx[chosen], tags, start, self.points[row], self.length_m[chosen])
+        ends = self.tail_idx[chosen], self.head_idx[chosen]
+        return _Edges(*ends, tags, start, self.points[row], self.length_m[chosen], self.edge[chosen])
 
 
 def network_from_graph(graph: nx.MultiDiGraph[Any], *, name: str, overrides: StreetOverrides, source: Path | str) -> RoadNetwork:
@@ -70,17 +86,44 @@ def network_from_graph(graph: nx.MultiDiGraph[Any], *, name: str, overrides: Str
     """
     node_ids = sorted(graph.nodes)
     xy = _coordinates(graph, node_ids, source)
+    signals_at = [str(graph.nodes[node_id].get("highway", "")) == "traffic_signals" for node_id in node_ids]
     found = _edges(graph, node_ids, xy, source)
-    kept_node = _largest_strong_component(found.tail_idx, found.head_idx, len(node_ids))
+    return _streets(np.array(node_ids), xy, found, signals_at, name, overrides, source).network
+
+
+def network_from_streets(joined: JoinedStreets, *, name: str, overrides: StreetOverrides, source: Path | str) -> StreetsOfExtract:
+    """Return the largest strongly connected component of an extract's streets, as `network_from_graph` does of a graph's."""
+    _require_degrees(joined.xy, joined.node_id, source)
+    points, n_edges = joined.points, len(joined.tags)
+    edge_of_point = np.repeat(np.arange(n_edges), np.diff(joined.start))
+    length_m = _measured_m(points, edge_of_point, n_edges)
+    every = np.arange(n_edges, dtype=np.int64)
+    found = _Edges(joined.tail_idx, joined.head_idx, joined.tags, joined.start, points, length_m, every)
+    return _streets(joined.node_id, joined.xy, found, [False] * len(joined.node_id), name, overrides, source)
+
+
+def _streets(
+    node_id: Any,
+    xy: FloatColumn,
+    found: _Edges,
+    signals_at: list[bool],
+    name: str,
+    overrides: StreetOverrides,
+    source: Path | str,
+) -> StreetsOfExtract:
+    kept_node = _largest_strong_component(found.tail_idx, found.head_idx, len(node_id))
     inside = found.take(kept_node[found.tail_idx] & kept_node[found.head_idx])
     open_edges = inside.take(inside.tail_idx != inside.head_idx)
     edges = open_edges.take(_sorted_without_duplicates(open_edges))
     if not edges.tags:
         raise InputError("no two places are connected in both directions by drivable streets", source=source)
-    signals_at = [str(graph.nodes[node_id].get("highway", "")) == "traffic_signals" for node_id in node_ids]
-    links = [
-        infer_link(tags, one_way=_is_one_way(tags), signals="signals" in tags or signals_at[head_idx], overrides=overrides)
+    control = [
+        Control.SIGNALS if "signals" in tags or signals_at[head_idx] else _sign(tags)
         for tags, head_idx in zip(edges.tags, edges.head_idx.tolist(), strict=True)
+    ]
+    links = [
+        infer_link(tags, one_way=_is_one_way(tags), signals=stops is Control.SIGNALS, overrides=overrides)
+        for tags, stops in zip(edges.tags, control, strict=True)
     ]
     unreadable = Counter(key for link in links for key in link.unreadable)
     cleaning = CleaningReport(
@@ -94,7 +137,14 @@ def network_from_graph(graph: nx.MultiDiGraph[Any], *, name: str, overrides: Str
             "unreadable_lanes": unreadable["lanes"],
         }
     )
-    return _network(name, np.array(node_ids)[kept_node], xy[kept_node], np.cumsum(kept_node) - 1, edges, links, cleaning)
+    network = _network(name, node_id[kept_node], xy[kept_node], np.cumsum(kept_node) - 1, edges, links, cleaning)
+    return StreetsOfExtract(network, edges.edge, np.array(control, dtype=np.uint8))
+
+
+def _sign(tags: dict[str, Any]) -> Control:
+    value = tags.get("sign")
+    found = value if isinstance(value, list) else [value]
+    return Control.STOP if "stop" in found else Control.GIVE_WAY if "give_way" in found else Control.NONE
 
 
 def _coordinates(graph: nx.MultiDiGraph[Any], node_ids: list[Any], source: Path | str) -> FloatColumn:
@@ -104,13 +154,17 @@ def _coordinates(graph: nx.MultiDiGraph[Any], node_ids: list[Any], source: Path 
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"a node has no x and y: {error}", source=source) from None
+    _require_degrees(xy, node_ids, source)
+    return xy
+
+
+def _require_degrees(xy: FloatColumn, node_ids: Any, source: Path | str) -> None:
     bad = ~(np.isfinite(xy).all(axis=1) & (np.abs(xy) <= (180.0, 90.0)).all(axis=1))
     if bad.any():
         node = int(np.argmax(bad))
         raise InputError(
             f"{xy[node].tolist()}", source=source, where=f"node {node_ids[node]}", allowed="longitude and latitude in degrees"
         )
-    return xy
 
 
 def _edges(graph: nx.MultiDiGraph[Any], node_ids: list[Any], xy: FloatColumn, source: Path | str) -> _Edges:
@@ -127,12 +181,17 @@ def _edges(graph: nx.MultiDiGraph[Any], node_ids: list[Any], xy: FloatColumn, so
     in_order = np.argsort(edge_of_point, kind="stable")
     points = np.concatenate([points, xy[ends[straight, 0]], xy[ends[straight, 1]]])[in_order]
     start = np.concatenate([[0], np.cumsum(np.bincount(edge_of_point, minlength=len(tags)))])
-    step_m = distance_m(GEOGRAPHIC_CRS, points[:-1, 0], points[:-1, 1], points[1:, 0], points[1:, 1])
-    edge_of_step = edge_of_point[in_order][:-1]
-    within = edge_of_step == edge_of_point[in_order][1:]
-    measured_m = np.bincount(edge_of_step[within], weights=step_m[within], minlength=len(tags))
+    measured_m = _measured_m(points, edge_of_point[in_order], len(tags))
     stated_m = np.array([_stated_length_m(data) for data in tags])
-    return _Edges(ends[:, 0], ends[:, 1], tags, start, points, np.where(np.isnan(stated_m), measured_m, stated_m))
+    length_m = np.where(np.isnan(stated_m), measured_m, stated_m)
+    return _Edges(ends[:, 0], ends[:, 1], tags, start, points, length_m, np.arange(len(tags), dtype=np.int64))
+
+
+def _measured_m(points: FloatColumn, edge_of_point: OffsetColumn, n_edges: int) -> FloatColumn:
+    """Return the length of each edge's shape in metres."""
+    step_m = distance_m(GEOGRAPHIC_CRS, points[:-1, 0], points[:-1, 1], points[1:, 0], points[1:, 1])
+    within = edge_of_point[:-1] == edge_of_point[1:]
+    return np.bincount(edge_of_point[:-1][within], weights=step_m[within], minlength=n_edges).astype(np.float64)
 
 
 def _stated_length_m(tags: dict[str, Any]) -> float:

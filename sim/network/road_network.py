@@ -16,6 +16,7 @@ import numpy as np
 
 from sim.arrays import BoolColumn, CodeColumn, FloatColumn, IdColumn, IndexColumn, OffsetColumn, frozen
 from sim.errors import InputError
+from sim.network.turn_table import TurnTable
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -88,6 +89,8 @@ class RoadNetwork:
         source knows no names.
     time_unit_s, length_unit_m
         Seconds (metres) in one unit of the source file; 1 where the source states its units.
+    turns
+        Bans and delays of turns; `sim.network.turns` makes the graph that searches and solvers need to honour them.
     cleaning
         Counts of what a reader dropped or repaired, by reason, and its warnings.
     """
@@ -123,6 +126,7 @@ class RoadNetwork:
     street_names: tuple[str, ...] = ("",)
     time_unit_s: float = 1.0
     length_unit_m: float = 1.0
+    turns: TurnTable = field(default_factory=TurnTable)
     cleaning: CleaningReport = field(default_factory=CleaningReport)
 
     def __post_init__(self) -> None:
@@ -258,6 +262,7 @@ def _require_sound(network: RoadNetwork) -> None:
             raise InputError(f"a position outside 0..{size - 1}", source=network.name, where=name)
     if "" not in network.street_names:
         raise InputError("no empty name for streets without one", source=network.name, where="street_names")
+    network.turns.require_sound(network.tail_idx, network.head_idx, network.name)
     for name in ("node_id", "link_id", "zone_id"):
         column = getattr(network, name)
         values, counts = np.unique(column, return_counts=True)

@@ -24,9 +24,12 @@ from sim.errors import InputError
 from sim.network.distance import GEOGRAPHIC_CRS
 from sim.network.road_network import CleaningReport, RoadNetwork
 from sim.network.source_file import read_source_bytes
+from sim.network.turn_table import TurnTable
 
 FORMAT_NAME: Final = "routepact-network"
 FORMAT_VERSION: Final = 1
+TURNS_VERSION: Final = 2
+"""Version of files with bans or delays of turns, which a reader of version 1 would ignore in silence."""
 
 _PER_DEGREE: Final = 1e7
 _NO_COORDINATE: Final = np.iinfo(np.int64).min
@@ -51,6 +54,13 @@ _PLAIN: Final = {
     "capacity_source": np.uint8,
     "zone_node_idx": np.int32,
     "street_name_code": np.int32,
+}
+_TURNS: Final = {
+    "ban_start": np.int64,
+    "ban_link_idx": np.int32,
+    "delay_in_idx": np.int32,
+    "delay_out_idx": np.int32,
+    "delay_s": np.float64,
 }
 
 
@@ -124,7 +134,7 @@ def load_city(name: str) -> RoadNetwork:
 def _encoded(network: RoadNetwork) -> dict[str, NDArray[Any]]:
     about = {
         "format": FORMAT_NAME,
-        "version": FORMAT_VERSION,
+        "version": FORMAT_VERSION if network.turns.is_empty else TURNS_VERSION,
         "name": network.name,
         "crs": network.crs,
         "link_classes": network.link_classes,
@@ -143,6 +153,8 @@ def _encoded(network: RoadNetwork) -> dict[str, NDArray[Any]]:
             if ids.dtype.kind in "iu"
             else np.array([str(value) for value in ids.tolist()], dtype=np.str_)
         )
+    if not network.turns.is_empty:
+        members |= {name: getattr(network.turns, name).astype(dtype, copy=False) for name, dtype in _TURNS.items()}
     geographic = network.crs == GEOGRAPHIC_CRS
     for name in _COORDINATES:
         members[name] = _lattice(getattr(network, name)) if geographic else getattr(network, name)
@@ -162,10 +174,9 @@ def _about(member: NDArray[Any] | None, path: Path) -> dict[str, Any]:
         about = None
     if not isinstance(about, dict) or about.get("format") != FORMAT_NAME:
         raise InputError("is an archive of another kind", source=path, allowed="a network written by routepact")
-    if about.get("version") != FORMAT_VERSION:
-        raise InputError(
-            f"has format version {about.get('version')!r}", source=path, where="version", allowed=str(FORMAT_VERSION)
-        )
+    if about.get("version") not in (FORMAT_VERSION, TURNS_VERSION):
+        allowed = f"{FORMAT_VERSION} or {TURNS_VERSION}"
+        raise InputError(f"has format version {about.get('version')!r}", source=path, where="version", allowed=allowed)
     return about
 
 
@@ -173,7 +184,8 @@ def _decoded(members: dict[str, NDArray[Any]], about: dict[str, Any], path: Path
     geographic = about.get("crs") == GEOGRAPHIC_CRS
     coordinate: dict[str, Any] = dict.fromkeys(_COORDINATES, np.int64 if geographic else np.float64)
     shape: dict[str, Any] = dict.fromkeys(("geometry_x", "geometry_y"), np.int32 if geographic else np.float64)
-    for name, dtype in {**_PLAIN, **coordinate, **shape, "geometry_points": np.int32}.items():
+    turns = _TURNS if about["version"] == TURNS_VERSION else {}
+    for name, dtype in {**_PLAIN, **coordinate, **shape, **turns, "geometry_points": np.int32}.items():
         if name not in members or members[name].dtype != dtype or members[name].ndim != 1:
             raise InputError("is missing or of the wrong type", source=path, where=name, allowed=f"a column of {np.dtype(dtype)}")
     for name in _IDS:
@@ -201,6 +213,7 @@ def _decoded(members: dict[str, NDArray[Any]], about: dict[str, Any], path: Path
             geometry_xy=np.column_stack(points),
             time_unit_s=float(about["time_unit_s"]),
             length_unit_m=float(about["length_unit_m"]),
+            turns=TurnTable(**{name: members[name] for name in turns}),
             cleaning=CleaningReport(dict(about["cleaning_counts"]), tuple(about["cleaning_warnings"])),
         )
     except KeyError as error:

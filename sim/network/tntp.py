@@ -140,7 +140,7 @@ def write_tntp_network(network: RoadNetwork, path: Path) -> IndexColumn:
     ------
     InputError
         The network holds what TNTP cannot say: a node that is no zone and may not be passed, two zones at one node, parallel
-        links, no zone.
+        links, bans or delays of turns, no zone.
     """
     is_zone = np.zeros(network.n_nodes, dtype=np.bool_)
     is_zone[network.zone_node_idx] = True
@@ -150,6 +150,7 @@ def write_tntp_network(network: RoadNetwork, path: Path) -> IndexColumn:
         ("two zones at one node", int(is_zone.sum()) != network.n_zones),
         ("a node that is no zone and may not be passed", bool((~is_zone & ~network.node_passable).any())),
         ("parallel links", len(np.unique(pairs)) != network.n_links),
+        ("bans or delays of turns", not network.turns.is_empty),
     ):
         if found:
             raise InputError(f"TNTP cannot hold {problem}", source=network.name)

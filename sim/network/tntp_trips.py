@@ -90,6 +90,32 @@ def read_tntp_trips(path: Path) -> TripTable:
     return TripTable(n_zones, origin_id, destination_id, demand, total_stated, warnings)
 
 
+def write_tntp_trips(
+    path: Path, n_zones: int, origin_zone_id: OffsetColumn, destination_zone_id: OffsetColumn, demand: FloatColumn
+) -> None:
+    """Write a trip table; zones are numbers from 1 to `n_zones`, and the file appears under its name only when it is whole.
+
+    Raises
+    ------
+    InputError
+        A zone is no such number.
+    """
+    for ids in (origin_zone_id, destination_zone_id):
+        if len(ids) and not (ids.dtype.kind in "iu" and ids.min() >= 1 and ids.max() <= n_zones):
+            raise InputError("a zone that TNTP cannot number", source=path, allowed=f"whole numbers from 1 to {n_zones}")
+    lines = [f"<NUMBER OF ZONES> {n_zones}", f"<TOTAL OD FLOW> {float(demand.sum())!r}", "<END OF METADATA>", ""]
+    order = np.lexsort((destination_zone_id, origin_zone_id))
+    last = 0
+    for cell in order.tolist():
+        if origin_zone_id[cell] != last:
+            last = int(origin_zone_id[cell])
+            lines.append(f"Origin {last}")
+        lines.append(f"    {int(destination_zone_id[cell])} : {float(demand[cell])!r};")
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
 def _total_stated(metadata: dict[str, tuple[str, int]], path: Path) -> float | None:
     if "TOTAL OD FLOW" not in metadata:
         return None

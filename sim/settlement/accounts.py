@@ -30,6 +30,8 @@ class Accounts:
         The members' pool (issuer), the clearing account, the validators' fee account, the operator of planted cases.
     roadside, sealed_unit
         Those who sign evidence; they hold no money.
+    registry, forfeits
+        Who decides what becomes of trip bonds, and the account that gets those of trips that nobody drove.
     watch, griefers
         The members' watch, who challenges what the evidence does not support, and the griefers.
     validators
@@ -46,6 +48,8 @@ class Accounts:
     treasury: int
     roadside: int
     sealed_unit: int
+    registry: int
+    forfeits: int
     watch: int
     griefers: OffsetColumn
     validators: OffsetColumn
@@ -61,8 +65,8 @@ class Accounts:
 
 def open_accounts(book: Book, contracts: Contracts, n_validators: int) -> Accounts:
     """Register everybody who takes part in a window."""
-    names = ["members", "clearing", "fees", "treasury", "roadside", "sealed units", "watch"]
-    pool, clearing, fees, treasury, roadside, sealed_unit, watch = book.add_actors(names)
+    names = ["members", "clearing", "fees", "treasury", "roadside", "sealed units", "registry", "forfeits", "watch"]
+    pool, clearing, fees, treasury, roadside, sealed_unit, registry, forfeits, watch = book.add_actors(names)
     griefers = book.add_actors([f"griefer:{nth}" for nth in range(N_GRIEFERS)])
     validators = book.add_actors([f"validator:{nth}" for nth in range(n_validators)])
     links = np.unique(contracts.link)
@@ -80,6 +84,8 @@ def open_accounts(book: Book, contracts: Contracts, n_validators: int) -> Accoun
         treasury=treasury,
         roadside=roadside,
         sealed_unit=sealed_unit,
+        registry=registry,
+        forfeits=forfeits,
         watch=watch,
         griefers=np.asarray(griefers, np.int64),
         validators=np.asarray(validators, np.int64),

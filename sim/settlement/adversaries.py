@@ -2,7 +2,8 @@
 
 Defectors take the money and drive their baseline; they forge records of the detour, which they can sign for themselves
 alone. Griefers challenge claims that the evidence supports. Lazy validators accept without looking; colluding validators
-vote against the evidence, for the defector and for the griefer.
+vote against the evidence, for the defector and for the griefer. Baseline liars, extortionists and sybils cheat before anybody
+drives: `sim.negotiation.baseline`, `conduct` and `entitlement` say how.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ class Temper(IntEnum):
 def defects(traveller: IndexColumn, adversaries: Adversaries, seed: int) -> BoolColumn:
     """Return which of some travellers drive their baseline although they are paid for a detour, in every window alike."""
     return np.asarray(uniforms(seed, "defectors", traveller) < adversaries.defectors)
+
+
+def plays(role: str, n_travellers: int, share: float, seed: int) -> BoolColumn:
+    """Return which travellers play a role ("baseline_liars", "extortionists", "sybils"), each with probability `share`."""
+    return np.asarray(uniforms(seed, role, np.arange(n_travellers)) < share)
 
 
 def grieved(mover: IndexColumn, supported: BoolColumn, adversaries: Adversaries, seed: int, window: int) -> BoolColumn:

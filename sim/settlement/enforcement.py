@@ -14,9 +14,11 @@ from typing import Final
 import numpy as np
 
 from contracts_model import Verdict
-from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.arrays import BoolColumn, CodeColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.negotiation.entitlement import Registrations
 from sim.network.road_network import RoadNetwork
 from sim.settlement.adversaries import grieved, tempers
+from sim.settlement.bonds import Bonds, lock_bonds, return_bonds
 from sim.settlement.claims import CaseFile, Promises, audited, claim_digests, draw_up_case
 from sim.settlement.clearing import Contracts
 from sim.settlement.detours import Detours, route_sums
@@ -76,6 +78,7 @@ def enforce(
     adversaries: Adversaries,
     seed: int,
     window: int = 0,
+    registrations: Registrations | None = None,
 ) -> Enforcement:
     """Carry the contracts of a window out: sign, drive, claim, challenge, vote, settle.
 
@@ -92,6 +95,8 @@ def enforce(
         Sections of the scenario.
     seed, window
         Name every draw; the same give the same bytes.
+    registrations
+        Trips for which a bond is locked; None for a window without bonds.
 
     Raises
     ------
@@ -105,6 +110,7 @@ def enforce(
     prospect = _prospect(contracts, detours, drove_target, network, agreed_time_s, rules, seed, window)
     kept_promise: BoolColumn = drove_target | ~prospect.differs
     escrows = Escrows(contracts, prospect.collateral_micro, prospect.claim_at_s, rules, seed)
+    bonds = None if registrations is None else lock_bonds(escrows, registrations)
     promises = Promises(detours, prospect.deadline_ms, escrows.accounts, prospect.has_unit, rules, seed)
     escrows.sign(promises.digests(), prospect.claim_at_s + rules.claim_window_s)
 
@@ -129,10 +135,13 @@ def enforce(
             promises, contract, mover, evidence, kept, prospect.has_unit, link_time_s, rules.hit_rate, seed, window
         )
     escrows.claim(claim_digests(promises, evidence, cases))
-    disputes = Disputes(escrows, promises, evidence, cases, tempers(rules.validators, adversaries, seed), seed, window)
+    temper = tempers(rules.validators, adversaries, seed)
+    disputes = Disputes(escrows, promises, evidence, cases, temper, seed, window)
     planted = disputes.run(docket)
     escrows.run_until()
-    return _outcome(detours, evidence, escrows, kept_promise, prospect, docket, audits, planted)
+    if bonds is not None:
+        return_bonds(escrows, bonds)
+    return _outcome(detours, evidence, escrows, kept_promise, prospect, docket, audits, planted, temper, bonds)
 
 
 def _prospect(
@@ -208,6 +217,8 @@ def _outcome(
     docket: Docket,
     audits: BoolColumn,
     planted: PlantedCases,
+    temper: CodeColumn,
+    bonds: Bonds | None,
 ) -> Enforcement:
     n_contracts = escrows.n_contracts
     rows = escrows.book.tables.escrows[:n_contracts]
@@ -233,4 +244,6 @@ def _outcome(
         collateral_micro=prospect.collateral_micro,
         audited=np.asarray(audits & ~challenged),
         planted=planted,
+        temper=temper,
+        bonds=bonds,
     )

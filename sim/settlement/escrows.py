@@ -13,7 +13,7 @@ import numpy as np
 
 from contracts_model import Batch, Book, Outcome, State, Terms
 from contracts_model.kernels.layout import ESCROWS, FREE, STAKED
-from sim.arrays import BoolColumn, CodeColumn, OffsetColumn
+from sim.arrays import BoolColumn, CodeColumn, IndexColumn, OffsetColumn
 from sim.errors import RunFailedError
 from sim.settlement.accounts import Accounts, open_accounts
 from sim.settlement.clearing import Contracts
@@ -75,6 +75,10 @@ class Escrows:
         self.brought_micro = np.zeros(len(self.book.actor_names), np.int64)
         self.changes: list[StateChange] = []
         self._last_state: CodeColumn = np.zeros(contracts.n_contracts, np.uint8)
+        self._account_of = {
+            (mover, 0): account
+            for mover, account in zip(contracts.mover.tolist(), self.accounts.performers.tolist(), strict=True)
+        }
         self.asset = self.book.add_asset("credit", self.accounts.pool).idx
         self._add_terms()
 
@@ -159,6 +163,31 @@ class Escrows:
         actors = np.asarray(self.book.add_actors(names), np.int64)
         self.brought_micro = np.concatenate((self.brought_micro, np.zeros(len(actors), np.int64)))
         return actors
+
+    def accounts_of(self, traveller: IndexColumn, nth: IndexColumn | None = None) -> OffsetColumn:
+        """Return the accounts of travellers, opening those that are not there yet.
+
+        Parameters
+        ----------
+        traveller
+            Shape (n,).
+        nth
+            Which of his identities, from 0; the first is the one that signs contracts. None for the first of each.
+        """
+        numbers = [0] * len(traveller) if nth is None else nth.tolist()
+        keys = list(zip(traveller.tolist(), numbers, strict=True))
+        without = [key for key in dict.fromkeys(keys) if key not in self._account_of]
+        names = [f"t:{row}/{number}" if number else f"t:{row}" for row, number in without]
+        self._account_of.update(zip(without, self.add_actors(names).tolist(), strict=True))
+        return np.array([self._account_of[key] for key in keys], np.int64)
+
+    @property
+    def latest_end_s(self) -> int:
+        """An instant that no contract of the window outlives."""
+        rules = self.rules
+        of_a_round = rules.commit_window_s + rules.reveal_window_s + rules.appeal_window_s
+        windows = rules.claim_window_s + rules.challenge_window_s + (rules.rounds + 1) * of_a_round + rules.replay_window_s
+        return self.claim_at_s + 2 * windows + 1
 
     def free_micro(self, actors: OffsetColumn) -> OffsetColumn:
         """Return the free balances of actors."""

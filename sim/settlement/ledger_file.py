@@ -114,9 +114,10 @@ def _compare_contracts(entries: Rows, contracts_path: Path) -> list[str]:
 
 def _sums(entries: Rows, kind: Kind, size: int, account: OffsetColumn | None) -> OffsetColumn:
     """Sum the moves of one kind by escrow, where an account is given those to it alone."""
-    chosen = (entries["kind"] == int(kind)) & (entries["escrow"] >= 0)
+    chosen = np.flatnonzero((entries["kind"] == int(kind)) & (entries["escrow"] >= 0))
     if account is not None:
-        chosen &= entries["credit"] == account[entries["escrow"]]
+        # Looked up for these rows alone: a window without contracts has moves, but no escrow.
+        chosen = chosen[entries["credit"][chosen] == account[entries["escrow"][chosen]]]
     sums = np.zeros(size, np.int64)
     np.add.at(sums, entries["escrow"][chosen], entries["amount"][chosen])
     return sums

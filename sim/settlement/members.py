@@ -1,11 +1,13 @@
-"""The end of a window under enforcement: what was promised under contracts is trued up to what the members gained together.
+"""The end of a window: what was promised under contracts is trued up to what the members gained together, on realised times.
 
-As in `sim.settlement.window`, member i ends with u_i = baseline cost - cost + money = share_i * gain. Three things differ
-where not everybody is honest. A mover who was convicted has left the community: he keeps what the ruling left him, and
-nothing is trued up, since that would hand him his collateral back. The cost of a mover whose claim stood is that of the
-route he claimed, whatever he drove. And the money there is to share out is what the ledger holds: what the contracts left
-in the funds and with the members' watch, lost collateral included, after fees, griefers and jurors. So the honest are never
-below their baseline as long as the gain is at least 0; if it is below, the loss is shared out the same way and reported.
+Member i ends with u_i = baseline cost - cost + money = share_i * gain, where gain = sum over members of (baseline cost - cost) -
+fees and the shares are at least 0 and add up to 1. So the money adds up to exactly -fees, and nobody is below the baseline, as
+long as the gain is at least 0. Three things differ where not everybody is honest. A mover who was convicted has left the
+community: he keeps what the ruling left him, and nothing is trued up, since that would hand him his collateral back. The cost of
+a mover whose claim stood is that of the route he claimed, whatever he drove. And the money there is to share out is what the
+ledger holds: what the contracts left in the funds and with the members' watch, lost collateral included, after fees, griefers
+and jurors. So the honest are never below their baseline as long as the gain is at least 0; if it is below, the loss is shared out
+the same way and reported.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.errors import RunFailedError
 from sim.settlement.detours import route_sums
 from sim.settlement.escrows import Escrows
-from sim.settlement.money import split_micro, to_micro
+from sim.settlement.money import MICRO_PER_CREDIT, split_micro, to_micro
 from sim.settlement.outcome import Enforcement
 
 
@@ -68,18 +70,26 @@ def believed_costs(enforcement: Enforcement, realised_cost: FloatColumn, link_co
 
 
 def settle_members(
-    enforcement: Enforcement, member: IndexColumn, baseline_cost: FloatColumn, believed_cost: FloatColumn, share: FloatColumn
+    enforcement: Enforcement,
+    member: IndexColumn,
+    baseline_cost: FloatColumn,
+    believed_cost: FloatColumn,
+    share: FloatColumn,
+    nth: IndexColumn | None = None,
 ) -> MemberSettlement:
     """Pay every member what is his at the window's end, in the window's ledger.
 
     Parameters
     ----------
     member
-        Travellers who are members, ascending; all movers are among them. Shape (n_members,).
+        Travellers who are members, ascending; all movers are among them. Shape (n_members,). A traveller with several identities
+        has a row for each; the first one signed his contract.
     baseline_cost, believed_cost
         Credits of each member.
     share
         Shares of the gain, at least 0 and not all 0 among those who are settled.
+    nth
+        Which of the traveller's identities each row is, ascending from 0; None where everybody has one.
 
     Raises
     ------
@@ -95,7 +105,7 @@ def settle_members(
     under_contract = np.zeros(len(member), np.int64)
     np.add.at(under_contract, mover_row, enforcement.mover_money_micro)
     expelled = np.zeros(len(member), np.bool_)
-    expelled[mover_row[enforcement.convicted]] = True
+    expelled[np.isin(member, contracts.mover[enforcement.convicted])] = True
     settled = ~expelled
 
     pooled = _close_funds(escrows)
@@ -107,7 +117,7 @@ def settle_members(
         money[settled] = (parts if gain >= 0 else -parts) - saving
     else:
         money = under_contract
-    _true_up(escrows, contracts.mover, member, money - under_contract)
+    _true_up(escrows, escrows.accounts_of(member, nth), money - under_contract)
     left = int(escrows.position_micro(np.array([escrows.accounts.pool]))[0])
     if settled.any() and left != 0:
         raise RunFailedError(f"the members' pool ends with {left} micro-credits that belong to nobody")
@@ -121,13 +131,32 @@ def _close_funds(escrows: Escrows) -> int:
     return int(escrows.position_micro(np.array([accounts.pool]))[0])
 
 
-def _true_up(escrows: Escrows, mover: IndexColumn, member: IndexColumn, amount_micro: OffsetColumn) -> None:
-    """Move these amounts from the pool to the members' accounts (negative: back); who was no mover gets an account first."""
-    account = np.full(len(member), -1, np.int64)
-    account[np.searchsorted(member, mover)] = escrows.accounts.performers
-    without = account < 0
-    account[without] = escrows.add_actors([f"t:{traveller}" for traveller in member[without].tolist()])
+def _true_up(escrows: Escrows, account: OffsetColumn, amount_micro: OffsetColumn) -> None:
+    """Move these amounts from the pool to the members' accounts (negative: back)."""
     owed = np.maximum(-amount_micro, 0)
     escrows.bring(account, np.maximum(owed - escrows.free_micro(account), 0))
     escrows.transfer(account, escrows.accounts.pool, owed)
     escrows.transfer(escrows.accounts.pool, account, np.maximum(amount_micro, 0))
+
+
+def in_parts(cost: FloatColumn, member: IndexColumn, row: IndexColumn, part: FloatColumn) -> FloatColumn:
+    """Return the cost of each identity: its part of its traveller's, rounded so that the parts are the whole in micro-credits.
+
+    Parameters
+    ----------
+    cost
+        Credits of each member, shape (n_members,).
+    member, row
+        Traveller of each identity, ascending, and his position in `cost`; shapes (n_identities,).
+    part
+        Share of the traveller's vehicle; they add up to 1 for each.
+    """
+    starts = np.flatnonzero(np.diff(member, prepend=-1))
+    first = np.repeat(starts, np.diff(np.append(starts, len(member))))
+    upto = np.cumsum(part)
+    before = (upto - part) - (upto - part)[first]
+    whole = to_micro(cost)[row]
+    share = [np.rint(whole * np.clip(bound, 0.0, 1.0)) for bound in (before, before + part)]
+    last = np.append(np.diff(member) != 0, True) if len(member) else np.zeros(0, np.bool_)
+    share[1][last] = whole[last]
+    return np.asarray((share[1] - share[0]) / MICRO_PER_CREDIT)

@@ -43,3 +43,34 @@ def split_micro(total_micro: int, share: FloatColumn) -> OffsetColumn:
     amount += whole
     amount[order[:rest]] += 1
     return np.asarray(amount)
+
+
+def round_to_total(credits: FloatColumn, total_micro: int) -> OffsetColumn:
+    """Return amounts in micro-credits that add up to a given total exactly.
+
+    Each amount is rounded down; the micro-credits that are missing go one each to the amounts with the largest remainders, the
+    earlier first among equals, and around again where there are more than amounts.
+
+    Parameters
+    ----------
+    credits
+        Amounts of either sign, shape (n,); they add up to the total but for rounding.
+    total_micro
+        What the result adds up to.
+
+    Raises
+    ------
+    ValueError
+        The amounts add up to something else: the difference is more than a micro-credit each.
+    """
+    exact = np.asarray(credits, np.float64) * MICRO_PER_CREDIT
+    amount = np.floor(exact).astype(np.int64)
+    missing = total_micro - int(amount.sum())
+    if abs(missing) > 2 * len(amount):
+        raise ValueError(f"amounts that should add up to {total_micro} micro-credits are {missing} short")
+    if missing == 0:
+        return amount
+    whole, rest = divmod(missing, len(amount))
+    amount += whole
+    amount[np.argsort(-(exact - np.floor(exact)), kind="stable")[:rest]] += 1
+    return amount

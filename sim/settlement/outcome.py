@@ -9,6 +9,7 @@ import numpy as np
 from contracts_model import State, Verdict
 from contracts_model.outcomes import PPM
 from sim.arrays import BoolColumn, CodeColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.settlement.bonds import Bonds
 from sim.settlement.clearing import Contracts
 from sim.settlement.detours import Detours
 from sim.settlement.escrows import Escrows
@@ -46,6 +47,10 @@ class Enforcement:
         Claims whose full chain was drawn up without a challenge.
     planted
         Planted cases among the validators' work.
+    temper
+        Of each validator (`Temper` numbers), shape (n_validators,).
+    bonds
+        Trip bonds; None where none were asked for.
     """
 
     contracts: Contracts
@@ -65,6 +70,8 @@ class Enforcement:
     collateral_micro: OffsetColumn
     audited: BoolColumn
     planted: PlantedCases
+    temper: CodeColumn
+    bonds: Bonds | None = None
 
     @property
     def paid(self) -> BoolColumn:
@@ -147,4 +154,6 @@ class Enforcement:
             "payments_micro": self.payments_micro,
             "fees_micro": self.fees_micro,
             "collateral_lost_micro": int(self.collateral_lost_micro.sum()),
+            "bonds_locked_micro": 0 if self.bonds is None else self.bonds.locked_micro,
+            "bonds_forfeited_micro": 0 if self.bonds is None else self.bonds.forfeited_micro,
         }

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from contracts_model import State, Verdict
 from sim.arrays import CodeColumn, IndexColumn, OffsetColumn
+from sim.network.turns import TurnGraph
 from sim.settlement.outcome import Enforcement
 
 _VOTES = pa.list_(pa.list_(pa.struct([("validator", pa.int32()), ("vote", pa.string())])))
@@ -21,8 +22,11 @@ _STATES = {int(state): state.name.lower() for state in State}
 _VERDICTS = {int(verdict): verdict.name.lower() for verdict in Verdict}
 
 
-def contract_table(enforcement: Enforcement) -> pa.Table:
+def contract_table(enforcement: Enforcement, graph: TurnGraph | None = None) -> pa.Table:
     """Return contracts: one row a contract in the order of the movers.
+
+    Where the market ran on a turn graph, its links become those of the streets; turn links, whose costs do not depend on traffic
+    and whose funds therefore pay nothing, are left out.
 
     `traveller_id` is the row in trips, links are rows in link_performance, `escrow` and `mover_account` point into
     ledger.parquet. Money is in micro-credits; what a fund pays is negative where it receives. `evidence` is what the
@@ -36,18 +40,24 @@ def contract_table(enforcement: Enforcement) -> pa.Table:
         enforcement.escrows,
     )
     n_contracts = contracts.n_contracts
+    baseline, target = (detours.baseline_start, detours.baseline_link), (detours.target_start, detours.target_link)
+    fund_start, fund_link, fund_pays_micro = contracts.start, contracts.link, contracts.fund_pays_micro
+    if graph is not None and not graph.is_plain:
+        fund_pays_micro = fund_pays_micro[graph.street_idx[fund_link] >= 0]
+        fund_start, fund_link = graph.paths_on_streets(fund_start, fund_link)
+        baseline, target = graph.paths_on_streets(*baseline), graph.paths_on_streets(*target)
     columns: dict[str, Any] = {
         "contract": pa.array(np.arange(n_contracts, dtype=np.int64)),
         "escrow": pa.array(np.arange(n_contracts, dtype=np.int64)),
         "traveller_id": pa.array(contracts.mover, pa.int64()),
         "mover_account": pa.array(escrows.accounts.performers, pa.int64()),
-        "baseline_path": _lists(detours.baseline_start, detours.baseline_link, pa.int32()),
-        "target_path": _lists(detours.target_start, detours.target_link, pa.int32()),
+        "baseline_path": _lists(*baseline, pa.int32()),
+        "target_path": _lists(*target, pa.int32()),
         "price_micro": pa.array(contracts.price_micro),
         "fee_micro": pa.array(contracts.fee_micro),
         "clearing_pays_micro": pa.array(contracts.clearing_pays_micro),
-        "fund_link": _lists(contracts.start, contracts.link, pa.int32()),
-        "fund_pays_micro": _lists(contracts.start, contracts.fund_pays_micro, pa.int64()),
+        "fund_link": _lists(fund_start, fund_link, pa.int32()),
+        "fund_pays_micro": _lists(fund_start, fund_pays_micro, pa.int64()),
         "collateral_micro": pa.array(enforcement.collateral_micro),
         "detection": pa.array(enforcement.detection),
         "false_conviction": pa.array(enforcement.false_conviction),

@@ -30,6 +30,7 @@ from contracts_model import Batch, Book, Outcome, State, Verdict
 from contracts_model.audit import check_book
 from contracts_model.batch import digest_column
 from contracts_model.kernels.layout import ESCROWS
+from contracts_model.packed import PAGE_BYTES
 from contracts_model.validators import answer_digest
 
 ROWS = 60
@@ -231,11 +232,13 @@ def test_evidence_nonces_and_checked_claims() -> None:
     pair.same(outcomes, [pair.objects.submit_evidence(PAYER, e, CLAIM, now=12) for e in some.tolist()])
 
 
-def test_the_size_of_a_batch_leaves_no_trace() -> None:
-    """Tables grow, blocks are sealed and chunks are put away at other moments: the journal is the same."""
+def test_the_size_of_a_batch_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables grow, blocks are sealed and pages begin at other moments: the journal is the same."""
     heads = []
-    for rows in (18_000, 1_000):
+    for rows, reserved, page in ((18_000, 0, PAGE_BYTES), (18_000, 18_000, PAGE_BYTES), (1_000, 6_000, 1 << 19)):
+        monkeypatch.setattr("contracts_model.journal.PAGE_BYTES", page)
         book = populate(Book(3))
+        book.reserve(escrows=reserved, parties=10 * reserved, journal_bytes=600 * reserved)
         batch = Batch(book)
         for _ in range(18_000 // rows):
             made = batch.open(
@@ -258,8 +261,9 @@ def test_the_size_of_a_batch_leaves_no_trace() -> None:
             )
             assert not made.outcomes.any()
         heads.append(book.journal_head())
-        assert book.journal.sealed > 64
-    assert heads[0] == heads[1]
+        assert book.journal.sealed == 18_000 * 18 // 4096
+        assert check_book(book) == []
+    assert heads[0] == heads[1] == heads[2]
 
 
 @pytest.mark.parametrize("column", [np.array([1.0]), np.array([True]), np.array([1], np.uint64), np.array(["1"])])

@@ -113,9 +113,10 @@ class Cramped(Book):
 
     def apply(self, kernel, arguments) -> Outcome:
         t, c = self.tables, self.tables.counters
-        used = {"journal": ENTRIES, "escrows": ESCROWS, "parties": PARTIES, "holds": HOLDS, "rounds": ROUNDS, "seats": SEATS}
+        used = {"escrows": ESCROWS, "parties": PARTIES, "holds": HOLDS, "rounds": ROUNDS, "seats": SEATS}
         cut = {name: getattr(t, name)[: int(c[at])].copy() for name, at in used.items()}
         cut |= {name: getattr(t, name)[: int(c[ESCROWS])].copy() for name in ("conditions", "claims", "answers")}
+        cut["journal"] = t.journal[:, : int(c[ENTRIES])].copy()
         self.tables = t._replace(**cut)
         return super().apply(kernel, arguments)
 

@@ -23,13 +23,16 @@ from contract_scenes import (
     voting,
     world,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from contracts_model import Batch, Book, Outcome, Verdict
 from contracts_model.audit import check_book, check_entries
-from contracts_model.journal import GENESIS, explain, seal_block
+from contracts_model.journal import GENESIS, Block, explain, seal_block
 from contracts_model.journal_files import JournalFolder, JournalStatus, read_journal, write_journal
 from contracts_model.kernels.layout import ENTRY
 from contracts_model.outcomes import DIGEST_KINDS, Kind
+from contracts_model.packed import Page, packed_bytes, unpack_columns
 
 
 def transfers(book: Book, count: int) -> None:
@@ -45,6 +48,56 @@ def eventful(entries: int = 9000) -> Book:
     return book
 
 
+def packed_by_hand(columns: list[list[int]]) -> bytes:
+    """Slow twin of `kernels.packing`, written from its description: plain integers, no arrays."""
+    head, body = b"", b""
+    for numbers in columns:
+        least, span = min(numbers), max(numbers) - min(numbers)
+        width = next(w for w in (0, 1, 2, 4, 8) if span < 256**w)
+        head += least.to_bytes(8, "little", signed=True) + width.to_bytes(8, "little")
+        body += b"".join((number - least).to_bytes(width, "little") for number in numbers)
+        body += bytes(-len(body) % 8)
+    return head + body
+
+
+def columns_by_hand(block: Block) -> list[list[int]]:
+    return [block.rows()[name].tolist() for name in ENTRY.names or ()]
+
+
+SPANS = st.sampled_from([0, 1, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**62, 2**63, 2**64 - 1])
+
+
+@st.composite
+def entry_columns(draw: st.DrawFn) -> list[list[int]]:
+    """Nine columns of a few entries, each with a span at or beside one of the bounds between two widths."""
+    entries = draw(st.integers(1, 9))
+    columns = []
+    for _ in range(9):
+        span = draw(SPANS)
+        least = draw(st.integers(-(2**63), 2**63 - 1 - span))
+        offsets = st.one_of(st.sampled_from([0, span]), st.integers(0, span))
+        columns.append([least + draw(offsets) for _ in range(entries)])
+    return columns
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(entry_columns(), st.integers(0, 3), st.integers(0, 5))
+def test_packing_is_its_slow_twin_and_can_be_undone(columns: list[list[int]], digests: int, before: int) -> None:
+    numbers = np.array(columns, np.int64)
+    sealed = np.arange(4 * digests, dtype=np.int64).reshape(digests, 4) - 5
+    page = Page(4096)
+    page.views[0][:] = 0xEE
+    page.used = 8 * before
+    wider = np.concatenate([np.full((9, before), 77), numbers, np.full((9, 2), -77)], axis=1)
+    body = page.add(wider, before, before + numbers.shape[1], sealed)
+    assert bytes(body) == packed_by_hand(columns) + sealed.tobytes()
+    assert page.used == 8 * before + len(body)
+    got, got_digests = unpack_columns(body, numbers.shape[1])
+    np.testing.assert_array_equal(got, numbers)
+    np.testing.assert_array_equal(got_digests, sealed)
+    assert bytes(packed_bytes(numbers, sealed)) == bytes(body)
+
+
 def test_the_chain_by_hand() -> None:
     book = eventful()
     blocks = book.blocks()
@@ -54,10 +107,10 @@ def test_the_chain_by_hand() -> None:
     for block in blocks:
         header = block.number.to_bytes(8, "little") + (len(block.entries) // 40).to_bytes(8, "little")
         header += (len(block.digests) // 32).to_bytes(8, "little")
-        previous = hashlib.sha256(previous + header + block.entries + block.digests).digest()
+        previous = hashlib.sha256(previous + header + packed_by_hand(columns_by_hand(block)) + block.digests).digest()
         assert block.seal == previous
     assert book.journal_head() == previous
-    assert seal_block(GENESIS, 0, b"", b"") == hashlib.sha256(bytes(32) + bytes(24)).digest()
+    assert seal_block(GENESIS, 0, 0, b"", 0) == hashlib.sha256(bytes(32) + bytes(24)).digest()
     for nth, block in enumerate(blocks):
         carriers = sum(int(kind) in {int(k) for k in DIGEST_KINDS} for kind in block.rows()["kind"])
         assert carriers * 32 == len(block.digests), nth

@@ -18,6 +18,7 @@ from command_line import START, call, entries, spawn, spawn_environment, write_s
 import sim
 from sim.bundled import bundled_scenarios
 from sim.experiments import run as run_module
+from sim.experiments import work as work_module
 
 ASSIGN = ("assign", "--network", "small_net.tntp", "--trips", "small_trips.tntp")
 COMMANDS = {"run", "assign", "validate", "init", "report", "verify", "schema", "dashboard"}
@@ -242,6 +243,23 @@ def test_an_interrupted_run_leaves_nothing(folder: Path, signal_name: str, statu
     assert entries(folder) == before
 
 
+def test_mixed_assignment(folder: Path) -> None:
+    found = json.loads(call(*ASSIGN, "--json", "--principle", "mixed", "--share", "0.5").out)
+    mixed = found["mixed"]
+    assert set(mixed) == {
+        "share", "tstt", "ratio", "relative_gap", "iterations", "stopped_because", "seconds", "members", "others",
+    }  # fmt: skip
+    assert found["so"]["tstt"] * (1 - 1e-6) <= mixed["tstt"] == pytest.approx(mixed["members"]["tstt"] + mixed["others"]["tstt"])
+    assert mixed["stopped_because"] == "gap reached" and mixed["members"]["demand"] == mixed["others"]["demand"]
+    assert "share of 0.5 members" in call(*ASSIGN, "--principle", "mixed", "--share", "0.5").out
+
+
+@pytest.mark.parametrize("options", [["--principle", "mixed"], ["--share", "0.5"], ["--principle", "mixed", "--share", "1.5"]])
+def test_a_share_belongs_to_mixed_and_lies_between_0_and_1(folder: Path, options: list[str]) -> None:
+    refused = call(*ASSIGN, *options)
+    assert refused.status == 2 and "0 to 1" in refused.err
+
+
 @pytest.mark.parametrize("moment", ["solve_principle", "write_report"])
 def test_an_interruption_at_any_moment_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
     """A real signal, sent while the run solves and while it writes; the handlers of before are back afterwards."""
@@ -251,7 +269,7 @@ def test_an_interruption_at_any_moment_leaves_nothing(folder: Path, monkeypatch:
         os.kill(os.getpid(), signal.SIGTERM)
         raise AssertionError("the signal was not noticed")
 
-    monkeypatch.setattr(run_module, moment, interrupt)
+    monkeypatch.setattr(work_module if moment == "solve_principle" else run_module, moment, interrupt)
     outcome = call("run", "small.toml", "--out", "made/run", "--quiet")
     assert (outcome.status, outcome.out, outcome.err) == (143, "", "routepact: terminated\n")
     assert entries(folder) == before

@@ -59,8 +59,7 @@ def test_the_installed_wheel_runs_a_bundled_scenario(wheel: Path, tmp_path: Path
         "from sim.cli import main; sys.argv[0] = 'routepact'; main()"
     )
     run = ("-P", "-c", code)
-    # Kernels at another place are compiled anew, which takes longer than to interpret them for sixty travellers.
-    environment = {"PYTHONPATH": str(target), "NUMBA_DISABLE_JIT": "1"}
+    environment = {"PYTHONPATH": str(target)}
     words = ("run", "braess", "--json", "--quiet", "--set", "demand.vehicles_per_traveller=0.1")
     poa = json.loads(python(*run, *words, folder=elsewhere, **environment))
     assert abs(poa["price_of_anarchy"] - 552 / 498) < 1e-5

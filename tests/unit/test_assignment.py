@@ -8,7 +8,7 @@ from reference.certificates import check_assignment
 from reference.shortest_paths import distances
 from reference.small_networks import network_of, od_of, problem_of
 
-from sim.assignment import equilibrium
+from sim.assignment import bushes
 from sim.assignment.equilibrium import IterationRecord, solve
 from sim.assignment.price import price_of_assignments
 from sim.assignment.problem import AssignmentProblem, Principle, make_problem
@@ -158,8 +158,8 @@ def test_units_do_not_matter(scale: float) -> None:
 
 def test_more_pairs_than_are_remembered_change_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     exact = solve(made_town(5), UE, gap=1e-12)
-    monkeypatch.setattr(equilibrium, "_MOST_PAIRS", 3)
-    monkeypatch.setattr(equilibrium, "_MOST_PAIR_SLOTS", 10)
+    monkeypatch.setattr(bushes, "_MOST_PAIRS", 3)
+    monkeypatch.setattr(bushes, "_MOST_PAIR_SLOTS", 10)
     forgetful = solve(made_town(5), UE, gap=1e-9)
     assert forgetful.reached
     assert forgetful.total_cost_s == pytest.approx(exact.total_cost_s, rel=1e-6)

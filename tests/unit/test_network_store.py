@@ -19,16 +19,31 @@ from sim.network import store
 from sim.network.road_network import CleaningReport, RoadNetwork
 from sim.network.store import load_city, load_network, save_network
 from sim.network.synthetic import braess, grid, parallel, pigou
+from sim.network.turn_table import TurnTable, turn_table
 
 
-def assert_same(first: RoadNetwork, second: RoadNetwork) -> None:
+def assert_same(first: RoadNetwork | TurnTable, second: RoadNetwork | TurnTable) -> None:
     for column in fields(first):
         one, other = getattr(first, column.name), getattr(second, column.name)
-        if isinstance(one, np.ndarray):
+        if isinstance(one, TurnTable):
+            assert_same(one, other)
+        elif isinstance(one, np.ndarray):
             np.testing.assert_array_equal(one, other, err_msg=column.name)
             assert one.dtype == other.dtype or one.dtype.kind in "OU", column.name
         else:
             assert one == other, column.name
+
+
+def test_turns_are_saved_and_change_the_version(tmp_path: Path) -> None:
+    network = grid(4, 3)
+    head_of_first = network.head_idx[0]
+    after = int(np.flatnonzero(network.tail_idx == head_of_first)[0])
+    beyond = int(np.flatnonzero(network.tail_idx == network.head_idx[after])[0])
+    turns = turn_table([(0, after), (0, after, beyond)], {(0, after): 2.5})
+    save_network(network.replace(turns=turns), tmp_path / "turns.npz")
+    assert_same(network.replace(turns=turns), load_network(tmp_path / "turns.npz"))
+    save_network(network, tmp_path / "plain.npz")
+    assert b"delay_s" not in (tmp_path / "plain.npz").read_bytes()
 
 
 @pytest.mark.parametrize("network", [pigou(4.0), braess(), parallel(3), grid(4, 3)], ids=lambda network: network.name)
@@ -102,7 +117,7 @@ def test_damaged_and_foreign_files_are_refused(tmp_path: Path) -> None:
         ("about.npy", None, "another kind"),
         ("about.npy", npy(np.zeros(3, dtype=np.uint8)), "another kind"),
         ("about.npy", about(path, format="other"), "another kind"),
-        ("about.npy", about(path, version=store.FORMAT_VERSION + 1), "format version 2"),
+        ("about.npy", about(path, version=store.TURNS_VERSION + 1), "format version 3"),
         ("tail_idx.npy", None, "tail_idx: is missing"),
         ("tail_idx.npy", npy(np.zeros(24)), "tail_idx: is missing or of the wrong type"),
         ("tail_idx.npy", npy(np.full(24, 99, dtype=np.int32)), "tail_idx: a position outside"),

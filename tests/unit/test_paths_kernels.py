@@ -10,7 +10,7 @@ from sim.errors import InputError
 from sim.kernels import paths_tree
 from sim.kernels.paths_batch import trees_of_batches
 from sim.kernels.paths_lanes import LANES, label_rows, pick, pull, push
-from sim.kernels.paths_query import new_reached, path_between
+from sim.kernels.paths_query import new_reached, path_between, paths_between
 from sim.kernels.paths_timed import is_fifo, time_at
 from sim.kernels.paths_tree import ENTRY, N_BUCKETS, SEARCH_LINK, SEARCH_NODE, bucket_tree, bucket_width, new_queue, pack
 from sim.network.hierarchy import make_hierarchy
@@ -157,6 +157,40 @@ def test_a_long_chain_of_links_that_cost_nothing() -> None:
         assert (distance[place] == 0.0).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_links_that_cost_nothing_among_others_close_no_cycle(seed: int) -> None:
+    """Labels of nodes that such links join differ by rounding, so that they alone would tell a wrong order."""
+    (start, head, _), links = grid(20)
+    luck = stream(seed, "test costs of nothing")
+    price = {
+        ends: 0.0 if luck.random() < 0.4 else float(luck.uniform(0.1, 1.0)) for ends in {frozenset(link[:2]) for link in links}
+    }
+    links = [(tail, to, price[frozenset((tail, to))]) for tail, to, _ in links]
+    hierarchy = make_hierarchy(start, head, np.ones(400, np.bool_))
+    origins = luck.choice(400, LANES).astype(np.int32)
+    tree_link, distance = np.empty((LANES, 400), np.int32), np.empty((LANES, 400))
+    trees_of_batches(
+        0, 1, hierarchy.batch_order(origins), origins, np.zeros(LANES + 1, np.int64), np.zeros(0, np.int32), np.zeros(0),
+        hierarchy.layout, hierarchy.customised(np.array([link[2] for link in links])), tree_link, np.empty(LANES), distance,
+    )  # fmt: skip
+    for place, source in enumerate(origins.tolist()):
+        assert distance[place] == pytest.approx(twin.labels(source, 400, links, [True] * 400), rel=1e-12)
+        twin.check_tree(source, distance[place], tree_link[place], links, [True] * 400, 1e-11)
+
+
+def test_costs_of_two_customisings_give_no_path() -> None:
+    (start, head, cost), _ = grid(6)
+    hierarchy = make_hierarchy(start, head, np.ones(36, np.bool_))
+    costs = hierarchy.customised(cost)
+    costs.arc_cost[:] *= 0.75
+    costs.rising[:] *= 0.75
+    costs.falling[:] *= 0.75
+    path, room = np.empty(36, np.int32), np.empty(6 * 36 + 64, np.int64)
+    assert path_between(0, 35, hierarchy.layout, costs, new_reached(36), new_reached(36), room, path)[1] == -1
+    with pytest.raises(AssertionError, match="unpack"):
+        paths_between(np.array([0], np.int32), np.array([35], np.int32), hierarchy.layout, costs)
+
+
 def test_rows_of_labels_by_their_formulas() -> None:
     luck = stream(2, "test rows")
     label = label_rows(6)
@@ -220,8 +254,8 @@ def test_fifo_is_told(times: list[list[float]], fifo: bool) -> None:
     assert is_fifo(np.array(times), 10.0) == fifo
 
 
-@pytest.mark.parametrize("bad", [[-1.0, 1.0], [np.nan, 1.0], [1.0]])
+@pytest.mark.parametrize("bad", [[1.0, -1.0], [np.nan, 1.0], [1.0]])
 def test_bad_costs_are_refused(bad: list[float]) -> None:
     hierarchy = make_hierarchy(np.array([0, 1, 2]), np.array([1, 0], np.int32), np.ones(2, np.bool_))
-    with pytest.raises(InputError, match="0 or above"):
+    with pytest.raises(InputError, match=r"0 or above|2 costs"):
         hierarchy.customised(np.array(bad))

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from reference.settlement_windows import made_window
 
+from contracts_model.kernels.layout import ENTRY
 from contracts_model.outcomes import Kind
 from sim.settlement.ledger_file import check_ledger, write_ledger
 from sim.settlement.outcome import Enforcement
@@ -74,10 +75,11 @@ def test_seals_over_false_entries_do_not_hide_them(tmp_path: Path) -> None:
     """The book's own journal is changed before it is sealed and written: the chain is whole, the accounts are not."""
     done = made_window(10, 42).enforce()
     book = done.escrows.book
-    journal = book.tables.journal[: book.unsealed_entries()]
+    fields = (ENTRY.names or ()).index
+    journal = book.tables.journal[:, : book.unsealed_entries()]
     assert book.journal.sealed == 0
-    paid = np.flatnonzero(journal["kind"] == int(Kind.PAY))[0]
-    journal["amount"][paid] += 1
+    paid = np.flatnonzero(journal[fields("kind")] == int(Kind.PAY))[0]
+    journal[fields("amount"), paid] += 1
     write_ledger(done, tmp_path / "ledger.parquet")
     problems = check_ledger(tmp_path / "ledger.parquet").problems
     assert any(problem.startswith("I7") for problem in problems)

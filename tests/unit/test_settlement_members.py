@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reference.plain_settlement import settle_plainly
 from reference.settlement_windows import made_window
 from reference.small_markets import random_market
 
@@ -19,7 +20,6 @@ from sim.settlement.detours import detours_of, routes_driven
 from sim.settlement.enforcement import enforce
 from sim.settlement.members import believed_costs, settle_members
 from sim.settlement.money import to_micro
-from sim.settlement.window import settle_window
 from sim.spec import Adversaries, ContractRules, Market
 
 WINDOW = made_window(60, 31)
@@ -38,7 +38,7 @@ def test_among_the_honest_it_is_the_plain_settlement() -> None:
     done = WINDOW.enforce()
     baseline, realised, share = costs(1, 25.0)
     found = settle_members(done, EVERYBODY, baseline, realised, share)
-    plain = settle_window(baseline, realised, share / share.sum(), done.fees_micro)
+    plain = settle_plainly(baseline, realised, share / share.sum(), done.fees_micro)
     assert found.gain_micro == plain.gain_micro > 0 and not found.expelled.any() and found.shortfall_micro == 0
     assert np.abs(found.money_micro - plain.money_micro).max() <= 1
     assert found.money_micro.sum() == -done.fees_micro

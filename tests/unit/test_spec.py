@@ -7,7 +7,8 @@ import pytest
 
 from sim.bundled import bundled_scenarios
 from sim.errors import InputError
-from sim.spec import ScenarioSpec, SyntheticNetwork, TntpDemand, load_scenario, parse_scenario
+from sim.spec import ScenarioSpec, TntpDemand, load_scenario, parse_scenario
+from sim.spec_networks import SyntheticNetwork
 
 SMALL: dict[str, Any] = {
     "name": "small",
