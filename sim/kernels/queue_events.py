@@ -35,8 +35,10 @@ from sim.kernels.queue_merge import choose, exit_from_s, green_from, note_entry,
 @kernel
 def call_first(queues: Queues, row: int, not_before_s: float) -> None:
     """Write the exit event of a head's or an origin's first vehicle, outside the hot loop."""
+    end = queues.ends[row]
+    end.toward = queues.path[queues.slots[end.slot].at + 1]
     queues.state[row] = PENDING
-    exit_s = exit_from_s(queues.ends, queues.slots, queues.path, queues.turns, queues.lights, row)
+    exit_s = exit_from_s(queues.ends, queues.slots, queues.turns, queues.lights, row)
     queues.event_s[row] = exit_s if exit_s >= not_before_s else green_from(queues.lights, row, not_before_s)
     _wake(queues.ends, queues.event_s, queues.node_event_s, queues.group_event_s, row)
 
@@ -79,20 +81,18 @@ def _earliest(event_s: FloatColumn, first: int, past: int) -> int:
 
 
 @kernel
-def _fetch_ahead(ends: Records, slots: Records, path: RowColumn, row_start: RowColumn, first_node: int) -> None:
-    """Have the memory on its way that the groups of nodes from `first_node` on may need: paths of the first, slots of the second.
+def fetch_ahead(ends: Records, slots: Records, path: RowColumn, first_row: int, past_row: int) -> None:
+    """Have the memory that the events of some rows may need on its way, for all of them at once and not one after another.
 
     Slots of the first few vehicles (or free places), then where the first two are bound for. No row is left out: what may be
     fetched in vain costs less than a branch that the processor cannot foresee.
     """
-    last = len(row_start) - 1
-    middle = min(last, first_node + NODES_A_GROUP)
-    for row in range(row_start[middle], row_start[min(last, middle + NODES_A_GROUP)]):
+    for row in range(first_row, past_row):
         prefetch(slots, ends[row].slot)
         prefetch(slots, ends[row].slot + 3)
-    for row in range(row_start[min(last, first_node)], row_start[middle]):
+    for row in range(first_row, past_row):
         place = ends[row].slot
-        prefetch(path, slots[place].at + 1)
+        prefetch(path, slots[place].at + 2)
         prefetch(path, slots[place + 1].at + 1)
 
 
@@ -110,7 +110,7 @@ def sweep(queues: Queues, until_s: float) -> None:
         if group_event_s[group] >= until_s:
             continue
         past_node = min(len(node_event_s), (group + 1) * NODES_A_GROUP)
-        _fetch_ahead(ends, slots, path, row_start, past_node)
+        fetch_ahead(ends, slots, path, row_start[group * NODES_A_GROUP], row_start[past_node])
         group_event_s[group] = soonest_s = np.inf
         for node in range(group * NODES_A_GROUP, past_node):
             if node_event_s[node] >= until_s:
@@ -132,7 +132,7 @@ def sweep(queues: Queues, until_s: float) -> None:
                         event_s[target], state[target] = np.inf, IDLE
                         continue
                 else:
-                    target = path[slots[ends[row].slot].at + 1]
+                    target = ends[row].toward
                     if target != PATH_END and (state[target] != IDLE or time_s < ends[target].free_s):
                         wait(ends, event_s, state, tag, served, row, target, time_s)
                         continue
@@ -150,9 +150,9 @@ def sweep(queues: Queues, until_s: float) -> None:
                 head.slot = head.slot + 1 if head.slot + 1 < head.end else head.first
                 slot = slots[head.slot]
                 if slot.vehicle != FREE:
-                    prefetch(path, slot.at + 1)
+                    head.toward = path[slot.at + 1]
                     state[row] = PENDING
-                    event_s[row] = exit_from_s(ends, slots, path, turns, lights, row) if rules else max(slot.time_s, head.free_s)
+                    event_s[row] = exit_from_s(ends, slots, turns, lights, row) if rules else max(slot.time_s, head.free_s)
                 else:
                     event_s[row], state[row] = np.inf, IDLE
                 if back != NOBODY and state[back] >= WAITING:
@@ -170,9 +170,10 @@ def sweep(queues: Queues, until_s: float) -> None:
                     note_entry(notes, target, vehicle, time_s)
                 front = tail.other
                 if state[front] == IDLE:
+                    ends[front].toward = path[at + 1]
                     state[front] = PENDING
                     event_s[front] = (
-                        exit_from_s(ends, slots, path, turns, lights, front) if rules else max(slot.time_s, ends[front].free_s)
+                        exit_from_s(ends, slots, turns, lights, front) if rules else max(slot.time_s, ends[front].free_s)
                     )
                     _wake(ends, event_s, node_event_s, group_event_s, front)
                 tail.slot = tail.slot + 1 if tail.slot + 1 < tail.end else tail.first

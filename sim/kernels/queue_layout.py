@@ -42,7 +42,7 @@ END = np.dtype(
         (
             "toward",
             np.uint32,
-        ),  # head, origin: tail that its first vehicle waits for; tail: first row that waits for it, or NOBODY
+        ),  # head, origin: tail its first vehicle is bound for; tail: first row that waits for it, or NOBODY
         ("in_rank", np.uint32),  # head: place of its turns among those into a tail of its node; origin: behind them; tail: NOBODY
     ],
     align=True,

@@ -12,7 +12,7 @@ import numpy as np
 
 from sim.arrays import CodeColumn, FloatColumn
 from sim.kernels._jit import kernel
-from sim.kernels.queue_layout import FULL, IDLE, NOBODY, PATH_END, PENDING, WAITING, Lights, Notes, Records, RowColumn, Turns
+from sim.kernels.queue_layout import FULL, IDLE, NOBODY, PATH_END, PENDING, WAITING, Lights, Notes, Records, Turns
 
 
 @kernel
@@ -52,7 +52,6 @@ def wait(
     state[row] = WAITING
     event_s[row] = np.inf
     end.wait_s = time_s
-    end.toward = target
     end.next = tail.toward
     tail.toward = row
     turn = tail.next + end.in_rank
@@ -137,9 +136,8 @@ def note_exit(notes: Notes, head_row: int, vehicle: int, entry_s: float, time_s:
 
 
 @kernel
-def exit_from_s(ends: Records, slots: Records, path: RowColumn, turns: Turns, lights: Lights, row: int) -> float:
+def exit_from_s(ends: Records, slots: Records, turns: Turns, lights: Lights, row: int) -> float:
     """Return when the first vehicle of a head or an origin may leave: ready, turn made, headway over, signal green."""
     end = ends[row]
-    slot = slots[end.slot]
-    ready_s = slot.time_s + penalty_s(ends, turns, row, path[slot.at + 1])
+    ready_s = slots[end.slot].time_s + penalty_s(ends, turns, row, end.toward)
     return green_from(lights, row, max(ready_s, end.free_s))
