@@ -111,20 +111,25 @@ def require_same_program(client: Any, scheduler: str) -> None:
             )
 
 
+def _itself(shared: Any) -> Any:
+    return shared
+
+
 def in_any_order(
     client: Any, work: Callable[..., Any], shared: Any, tasks: Iterable[tuple[Any, ...]], *, ahead: int
 ) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Yield (task, result or exception) as tasks end.
 
-    `work(shared, *task)` runs on the workers; `shared` is sent to each of them once. Only some tasks a worker are handed over
+    `work(shared, *task)` runs on the workers; `shared` reaches each of them once. Only some tasks a worker are handed over
     `ahead` of time, so that a hundred thousand do not fill the scheduler's memory. A worker that dies costs its tasks a new
-    start elsewhere.
+    start elsewhere; `shared` is the result of a task too, since what is merely scattered is gone with its last holder, and
+    Dask then gives up all that needs it.
     """
     import distributed
     from distributed.comm.core import CommClosedError
 
     dask: Any = distributed
-    sent = client.scatter(shared, broadcast=True, hash=False)
+    sent = client.submit(_itself, shared, pure=False)
     waiting = iter(tasks)
     task_of: dict[Any, tuple[Any, ...]] = {}
     queue = dask.as_completed([], loop=client.loop)
