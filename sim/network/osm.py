@@ -26,7 +26,7 @@ from sim.network.distance import GEOGRAPHIC_CRS
 from sim.network.infer import StreetOverrides
 from sim.network.junctions import JunctionRules, with_junctions
 from sim.network.osm_graph import network_from_graph, network_from_streets
-from sim.network.osm_simplify import BACKWARD, FORWARD, MappedStreets, Sign, join_streets
+from sim.network.osm_simplify import BACKWARD, FORWARD, DirectedTags, MappedStreets, Sign, join_streets
 from sim.network.restrictions import Relation, RelationOutcome, is_restriction, steps_of, ways_of, with_restrictions
 from sim.network.road_network import RoadNetwork
 from sim.network.source_file import read_source_bytes
@@ -147,6 +147,7 @@ def _extract_network(
     pieces_of_way = streets.pieces_of(ways_of(relations))
     steps = {step for pieces in pieces_of_way.values() for step in steps_of(pieces)}
     joined = join_streets(streets, steps)
+    del streets
     network, edge, control = network_from_streets(joined, name=name, overrides=overrides, source=path)
     link_of_edge = dict(zip(edge.tolist(), range(network.n_links), strict=True))
     link_of_step = {step: link_of_edge[of] for step, of in joined.edge_of_step.items() if of in link_of_edge}
@@ -274,6 +275,24 @@ def _drivable_streets(path: Path) -> MappedStreets:
 
 def _add_way(streets: MappedStreets, way: osmium.osm.Way, tags: dict[str, str]) -> None:
     """Keep a way with its tags for each direction that is open, and the nodes of its pieces, of at least two each."""
+    position = len(streets.tags)
+    streets.way_id.append(way.id)
+    streets.tags.append(streets.shared_tags(tags, _by_direction))
+    # A way that leaves the extract and comes back is no straight street in between.
+    for is_known, stretch in groupby(way.nodes, key=lambda node: node.location.valid()):
+        nodes = [(node.ref, node.location.x, node.location.y) for node in stretch] if is_known else []
+        piece = [next(same) for _, same in groupby(nodes, key=lambda node: node[0])]
+        if len(piece) > 1:
+            streets.piece_start.append(len(streets.node_id))
+            streets.piece_way.append(position)
+            for node_id, x, y in piece:
+                streets.node_id.append(node_id)
+                streets.x.append(x)
+                streets.y.append(y)
+
+
+def _by_direction(tags: Mapping[str, str]) -> DirectedTags:
+    """Return the tags of a way for those who drive along it and against it; None for a direction that is closed."""
     one_way_text = tags.get("oneway", "")
     one_way = one_way_text in _ONE_WAY_VALUES or tags.get("junction") == "roundabout"
     backward_only = one_way_text in _REVERSED_VALUES
@@ -282,20 +301,7 @@ def _add_way(streets: MappedStreets, way: osmium.osm.Way, tags: dict[str, str]) 
         own: dict[str, Any] = {**tags, "oneway": one_way}
         _direct(own, reverse=reverse)
         directed[BACKWARD if reverse else FORWARD] = own
-    position = len(streets.tags)
-    streets.way_id.append(way.id)
-    streets.tags.append((directed[FORWARD], directed[BACKWARD]))
-    # A way that leaves the extract and comes back is no straight street in between.
-    for is_known, stretch in groupby(way.nodes, key=lambda node: node.location.valid()):
-        nodes = [(node.ref, node.lon, node.lat) for node in stretch] if is_known else []
-        piece = [next(same) for _, same in groupby(nodes, key=lambda node: node[0])]
-        if len(piece) > 1:
-            streets.piece_start.append(len(streets.node_id))
-            streets.piece_way.append(position)
-            for node_id, lon, lat in piece:
-                streets.node_id.append(node_id)
-                streets.lon.append(lon)
-                streets.lat.append(lat)
+    return directed[FORWARD], directed[BACKWARD]
 
 
 def _direct(tags: dict[str, Any], *, reverse: bool) -> None:

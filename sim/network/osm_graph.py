@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 SHORTEST_LINK_M: Final = 1.0
 """Shorter links are artefacts of mapping; a length of zero would make free moves."""
 
+_POINTS_AT_ONCE: Final = 100_000
+
 
 class StreetsOfExtract(NamedTuple):
     """A network and what its edges said beyond it."""
@@ -52,9 +53,12 @@ class _Edges:
     length_m: FloatColumn
     edge: OffsetColumn
 
-    def take(self, kept: BoolColumn | Sequence[int]) -> _Edges:
-        """Return the chosen edges: a mask, or positions in a new order."""
-        chosen = np.flatnonzero(kept) if isinstance(kept, np.ndarray) else np.asarray(kept, dtype=np.int64)
+    def shape_bytes(self, edge: int) -> bytes:
+        """Return an edge's points as bytes, which are equal where its shape is."""
+        return self.points[self.start[edge] : self.start[edge + 1]].tobytes()
+
+    def take(self, chosen: OffsetColumn) -> _Edges:
+        """Return some of the edges in a new order."""
         counts = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(counts)])
         row = np.repeat(self.start[chosen] - start[:-1], counts) + np.arange(start[-1])
@@ -95,7 +99,7 @@ def network_from_streets(joined: JoinedStreets, *, name: str, overrides: StreetO
     """Return the largest strongly connected component of an extract's streets, as `network_from_graph` does of a graph's."""
     _require_degrees(joined.xy, joined.node_id, source)
     points, n_edges = joined.points, len(joined.tags)
-    edge_of_point = np.repeat(np.arange(n_edges), np.diff(joined.start))
+    edge_of_point = np.repeat(np.arange(n_edges, dtype=np.int32), np.diff(joined.start))
     length_m = _measured_m(points, edge_of_point, n_edges)
     every = np.arange(n_edges, dtype=np.int64)
     found = _Edges(joined.tail_idx, joined.head_idx, joined.tags, joined.start, points, length_m, every)
@@ -112,26 +116,23 @@ def _streets(
     source: Path | str,
 ) -> StreetsOfExtract:
     kept_node = _largest_strong_component(found.tail_idx, found.head_idx, len(node_id))
-    inside = found.take(kept_node[found.tail_idx] & kept_node[found.head_idx])
-    open_edges = inside.take(inside.tail_idx != inside.head_idx)
-    edges = open_edges.take(_sorted_without_duplicates(open_edges))
+    is_inside = kept_node[found.tail_idx] & kept_node[found.head_idx]
+    is_open = is_inside & (found.tail_idx != found.head_idx)
+    edges = found.take(_sorted_without_duplicates(found, np.flatnonzero(is_open)))
     if not edges.tags:
         raise InputError("no two places are connected in both directions by drivable streets", source=source)
     control = [
         Control.SIGNALS if "signals" in tags or signals_at[head_idx] else _sign(tags)
         for tags, head_idx in zip(edges.tags, edges.head_idx.tolist(), strict=True)
     ]
-    links = [
-        infer_link(tags, one_way=_is_one_way(tags), signals=stops is Control.SIGNALS, overrides=overrides)
-        for tags, stops in zip(edges.tags, control, strict=True)
-    ]
+    links = _inferred(edges.tags, control, overrides)
     unreadable = Counter(key for link in links for key in link.unreadable)
     cleaning = CleaningReport(
         {
             "nodes_outside_largest_component": int((~kept_node).sum()),
-            "links_outside_largest_component": len(found.tags) - len(inside.tags),
-            "self_loops": len(inside.tags) - len(open_edges.tags),
-            "duplicate_links": len(open_edges.tags) - len(edges.tags),
+            "links_outside_largest_component": int((~is_inside).sum()),
+            "self_loops": int((is_inside & ~is_open).sum()),
+            "duplicate_links": int(is_open.sum()) - len(edges.tags),
             "short_links_lengthened": int((edges.length_m < SHORTEST_LINK_M).sum()),
             "unreadable_maxspeed": unreadable["maxspeed"],
             "unreadable_lanes": unreadable["lanes"],
@@ -139,6 +140,19 @@ def _streets(
     )
     network = _network(name, node_id[kept_node], xy[kept_node], np.cumsum(kept_node) - 1, edges, links, cleaning)
     return StreetsOfExtract(network, edges.edge, np.array(control, dtype=np.uint8))
+
+
+def _inferred(tags_of_edge: list[dict[str, Any]], control: list[Control], overrides: StreetOverrides) -> list[InferredLink]:
+    """Return what is inferred for each edge; edges that share their tags share it, too."""
+    known: dict[tuple[int, bool], InferredLink] = {}
+    links = []
+    for tags, stops in zip(tags_of_edge, control, strict=True):
+        key = id(tags), stops is Control.SIGNALS
+        link = known.get(key)
+        if link is None:
+            link = known[key] = infer_link(tags, one_way=_is_one_way(tags), signals=key[1], overrides=overrides)
+        links.append(link)
+    return links
 
 
 def _sign(tags: dict[str, Any]) -> Control:
@@ -187,11 +201,15 @@ def _edges(graph: nx.MultiDiGraph[Any], node_ids: list[Any], xy: FloatColumn, so
     return _Edges(ends[:, 0], ends[:, 1], tags, start, points, length_m, np.arange(len(tags), dtype=np.int64))
 
 
-def _measured_m(points: FloatColumn, edge_of_point: OffsetColumn, n_edges: int) -> FloatColumn:
+def _measured_m(points: FloatColumn, edge_of_point: IndexColumn | OffsetColumn, n_edges: int) -> FloatColumn:
     """Return the length of each edge's shape in metres."""
-    step_m = distance_m(GEOGRAPHIC_CRS, points[:-1, 0], points[:-1, 1], points[1:, 0], points[1:, 1])
-    within = edge_of_point[:-1] == edge_of_point[1:]
-    return np.bincount(edge_of_point[:-1][within], weights=step_m[within], minlength=n_edges).astype(np.float64)
+    step_m = np.zeros(len(points))
+    # In blocks: the formula makes ten columns on its way.
+    for first in range(0, len(points) - 1, _POINTS_AT_ONCE):
+        here, there = points[first : first + _POINTS_AT_ONCE][: len(points) - 1 - first], points[first + 1 :][:_POINTS_AT_ONCE]
+        step_m[first : first + len(here)] = distance_m(GEOGRAPHIC_CRS, here[:, 0], here[:, 1], there[:, 0], there[:, 1])
+    step_m[:-1][edge_of_point[:-1] != edge_of_point[1:]] = 0.0
+    return np.bincount(edge_of_point, weights=step_m, minlength=n_edges).astype(np.float64, copy=False)
 
 
 def _stated_length_m(tags: dict[str, Any]) -> float:
@@ -209,27 +227,24 @@ def _largest_strong_component(tail_idx: IndexColumn, head_idx: IndexColumn, n_no
     return np.asarray(label == np.argmax(np.bincount(label)))
 
 
-def _sorted_without_duplicates(edges: _Edges) -> list[int]:
-    """Return edge positions by tail, head, length and shape, without those that repeat the ends and the shape of another."""
-    keys = [
-        (tail, head, length_m, edges.points[first:last].tobytes())
-        for tail, head, length_m, first, last in zip(
-            edges.tail_idx.tolist(),
-            edges.head_idx.tolist(),
-            edges.length_m.tolist(),
-            edges.start[:-1].tolist(),
-            edges.start[1:].tolist(),
-            strict=True,
-        )
-    ]
-    seen: set[tuple[int, int, bytes]] = set()
-    order: list[int] = []
-    for edge in sorted(range(len(keys)), key=keys.__getitem__):
-        tail, head, _, shape = keys[edge]
-        if (tail, head, shape) not in seen:
-            seen.add((tail, head, shape))
-            order.append(edge)
-    return order
+def _sorted_without_duplicates(edges: _Edges, chosen: OffsetColumn) -> OffsetColumn:
+    """Return chosen edges by tail, head, length and shape, without those that repeat the ends and the shape of another."""
+    order = chosen[np.lexsort((edges.length_m[chosen], edges.head_idx[chosen], edges.tail_idx[chosen]))]
+    tail, head = edges.tail_idx[order], edges.head_idx[order]
+    joins_next, joins_last = np.zeros(len(order), dtype=np.bool_), np.zeros(len(order), dtype=np.bool_)
+    joins_next[:-1] = joins_last[1:] = (tail[1:] == tail[:-1]) & (head[1:] == head[:-1])
+    alone = ~joins_next & ~joins_last
+    kept = alone.copy()
+    # Parallel links are few: only their shapes are compared.
+    place = np.flatnonzero(~alone)
+    for first, past in zip(place[~joins_last[place]].tolist(), (place[~joins_next[place]] + 1).tolist(), strict=True):
+        seen: set[bytes] = set()
+        ranked = sorted((float(edges.length_m[edge]), edges.shape_bytes(edge), edge) for edge in order[first:past].tolist())
+        order[first:past] = [edge for _, _, edge in ranked]
+        for at, (_, shape, _) in enumerate(ranked, start=first):
+            kept[at] = shape not in seen
+            seen.add(shape)
+    return np.asarray(order[kept])
 
 
 def _is_one_way(tags: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ import osmnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.network.osm_simplify import MappedStreets, join_streets
+from sim.network.osm_simplify import DEGREE, MappedStreets, join_streets
 
 Way = tuple[list[int], bool]
 """Nodes, and whether it is one-way."""
@@ -43,8 +43,8 @@ def mapped(ways: list[Way]) -> MappedStreets:
         streets.piece_way.append(number)
         for node in nodes:
             streets.node_id.append(node)
-            streets.lon.append(place(node)[0])
-            streets.lat.append(place(node)[1])
+            streets.x.append(round(place(node)[0] * DEGREE))
+            streets.y.append(round(place(node)[1] * DEGREE))
     return streets
 
 
