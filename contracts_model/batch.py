@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from contracts_model.disputes import DisputeDesk
+from contracts_model.disputes import LATEST_PLANT, DisputeDesk
 from contracts_model.kernels import batch as loops
-from contracts_model.kernels.layout import Ints
-from contracts_model.outcomes import Outcome, Verdict
-from contracts_model.store import Kernel
+from contracts_model.kernels.layout import ESCROWS, Ints
+from contracts_model.outcomes import Outcome, State, Verdict
+from contracts_model.store import LIMIT, Kernel
 from contracts_model.validators import vote_digest
 
 Column = npt.NDArray[np.integer[Any]] | int
@@ -214,12 +214,22 @@ class Batch:
         """Rows of `Book.claim` with digests; rows whose vectorised arbiter says REJECTED are refused as there."""
         rows = len(claims)
         outcomes = np.zeros(rows, np.int64)
-        if verdicts is not None:
-            outcomes[_column(verdicts, rows) == int(Verdict.REJECTED)] = int(Outcome.CONDITION_REJECTED)
+        if verdicts is not None and not self.book.busy:
+            rejected = _column(verdicts, rows) == int(Verdict.REJECTED)
+            rejected &= self._claimable(_column(performers, rows), _column(escrows, rows), now)
+            outcomes[rejected] = int(Outcome.CONDITION_REJECTED)
         numbers = _NONE if nonces is None else _column(nonces, rows)
         arguments = (_column(performers, rows), numbers, _column(escrows, rows), _digests(claims, rows))
         self._drive(loops.claim_many, rows, now, arguments, outcomes)
         return outcomes
+
+    def _claimable(self, performers: Ints, escrows: Ints, now: int) -> npt.NDArray[np.bool_]:
+        """Tell which claims come in time, from the performer of an active escrow; of others the operation names the fault."""
+        tables = self.book.tables
+        known = (escrows >= 0) & (escrows < tables.counters[ESCROWS])
+        rows = tables.escrows[np.where(known, escrows, 0)]
+        waits = known & (rows["state"] == int(State.ACTIVE)) & (rows["performer"] == performers)
+        return np.asarray(waits & (self.book.clock <= now) & (now < rows["claim_by"]))
 
     def collect(self, escrows: Column, *, now: int) -> Ints:
         """Rows of `Book.collect`."""
@@ -239,8 +249,9 @@ class Batch:
     def _told(self, escrows: Ints, outcomes: Ints) -> Ints:
         """Tell the book's listeners, after the whole batch, of every escrow that it has settled."""
         if self.book.listeners:
-            for escrow in escrows[outcomes == int(Outcome.OK)]:
-                self.book.notify(int(escrow), Outcome.OK)
+            # One call can take an escrow through several time-outs; it ends once.
+            for escrow in dict.fromkeys(escrows[outcomes == int(Outcome.OK)].tolist()):
+                self.book.notify(escrow, Outcome.OK)
         return outcomes
 
     def reclaim(self, escrows: Column, *, now: int) -> Ints:
@@ -329,8 +340,13 @@ class Batch:
         rows = len(claims)
         outcomes = np.zeros(rows, np.int64)
         sealed = np.zeros((rows, 4), np.int64) if answers is None else _digests(answers, rows)
-        column = _column(escrows, rows)
-        self._drive(loops.replay_many, rows, now, (column, _column(verdicts, rows), _digests(claims, rows), sealed), outcomes)
+        column, brought = _column(escrows, rows), _digests(claims, rows)
+        if self.book.conditions:
+            # Where the book keeps the evidence, whatever is brought from elsewhere is not the claim's.
+            held = np.array([self.book.judges_itself(escrow) for escrow in column.tolist()], np.bool_)
+            brought = brought.copy()
+            brought[held] = ~self.book.tables.claims[column[held]]
+        self._drive(loops.replay_many, rows, now, (column, _column(verdicts, rows), brought, sealed), outcomes)
         return self._told(column, outcomes)
 
     def plant(
@@ -349,6 +365,8 @@ class Batch:
         outcomes, created = np.zeros(rows, np.int64), np.zeros(rows, np.int64)
         numbers = _NONE if nonces is None else _column(nonces, rows)
         sealed = (_digests(conditions, rows), _digests(claims, rows), _digests(answers, rows))
+        if type(now) is int and LATEST_PLANT < now <= LIMIT and not self.book.busy:
+            return Created(np.full(rows, int(Outcome.BAD_TIME)), np.full(rows, -1))
         arguments = (_column(operators, rows), numbers, _column(terms, rows), *sealed)
         self._drive(loops.plant_many, rows, now, arguments, outcomes, created)
         return Created(outcomes, created)

@@ -134,11 +134,13 @@ def check_shape(condition: Condition) -> Outcome:
         if depth > MAX_DEPTH:
             return Outcome.CONDITION_TOO_DEEP
         if isinstance(node, Leaf):
+            if not _is_written_well(node):
+                return Outcome.CONDITION_MALFORMED
             leaves += 1
             if leaves > MAX_LEAVES:
                 return Outcome.CONDITION_TOO_WIDE
             continue
-        if not isinstance(node, Composite) or type(node.need) is not int:
+        if not isinstance(node, Composite) or type(node.need) is not int or type(node.children) is not tuple:
             return Outcome.CONDITION_MALFORMED
         if len(node.children) > MAX_CHILDREN:
             return Outcome.CONDITION_TOO_WIDE
@@ -148,6 +150,19 @@ def check_shape(condition: Condition) -> Outcome:
             return Outcome.CONDITION_MALFORMED
         pending.extend((child, depth + 1) for child in node.children)
     return Outcome.OK
+
+
+def _is_written_well(node: Leaf) -> bool:
+    """Tell whether a leaf has a name and named terms of the kinds that every book writes down alike."""
+    if type(node.arbiter) is not str or type(node.terms) is not tuple:
+        return False
+    for term in node.terms:
+        if type(term) is not tuple or len(term) != 2 or type(term[0]) is not str:
+            return False
+        values = term[1] if type(term[1]) is tuple else (term[1],)
+        if any(type(value) is bool or not isinstance(value, (int, str)) for value in values):
+            return False
+    return True
 
 
 def judge(

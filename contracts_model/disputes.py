@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Final
 
 import numpy as np
 
@@ -11,11 +12,19 @@ from contracts_model.evidence import Fulfilment
 from contracts_model.kernels import dispute, ledger, voting
 from contracts_model.kernels import verdict as verdicts
 from contracts_model.kernels.layout import CREATED, Ints
-from contracts_model.outcomes import NEXT_NONCE, Outcome, Result, State, Verdict
+from contracts_model.outcomes import MAX_TIME, NEXT_NONCE, Outcome, Result, State, Verdict
 from contracts_model.store import Kernel
 from contracts_model.validators import answer_digest, vote_digest
 
+LATEST_PLANT: Final = MAX_TIME // 2
+"""Last instant at which a case can be planted; offers have the same bound in `claim_by`."""
+
 _NO_DIGEST: Ints = np.zeros((1, 4), np.int64)
+
+
+def _is_verdict(value: object) -> bool:
+    """Tell whether a caller, who need not heed annotations, has handed over a verdict."""
+    return isinstance(value, Verdict)
 
 
 class DisputeDesk(EscrowDesk):
@@ -84,32 +93,48 @@ class DisputeDesk(EscrowDesk):
         """Verdict of the condition on claim and exhibits; the same for everybody who asks."""
         if self.busy:
             return Outcome.REENTRANT_CALL
-        if escrow not in self.conditions or escrow not in self.fulfilments:
-            return Outcome.UNKNOWN_EVIDENCE if self.state(escrow) is not None else Outcome.UNKNOWN_ESCROW
+        if self.state(escrow) is None:
+            return Outcome.UNKNOWN_ESCROW
+        if not self.judges_itself(escrow):
+            return Outcome.UNKNOWN_EVIDENCE
         return self._judge(escrow, self.fulfilments[escrow], int(self.tables.escrows["claimed_at"][escrow]), now)
+
+    def judges_itself(self, escrow: int) -> bool:
+        """Tell whether the book keeps condition and evidence of an escrow: then nobody else's verdict settles it."""
+        return escrow in self.conditions and escrow in self.fulfilments
 
     def replay(self, escrow: int, *, now: int) -> Outcome:
         """Settle by the evidence itself, inside the replay window; anybody may."""
         if self.state(escrow) is not State.REPLAY:
-            return self.replay_verdict(escrow, Verdict.NOT_FINAL, bytes(32), now=now)
+            return self._replay(escrow, Verdict.NOT_FINAL, bytes(32), _NO_DIGEST, now)
         verdict = self.judge_evidence(escrow, now=now)
         if isinstance(verdict, Outcome):
             return verdict
-        return self.replay_verdict(escrow, verdict, self.fulfilments[escrow].digest, now=now)
+        return self._replay(escrow, verdict, self.fulfilments[escrow].digest, _NO_DIGEST, now)
 
     def replay_verdict(self, escrow: int, verdict: Verdict, claim: bytes, *, now: int) -> Outcome:
         """Settle by the verdict on evidence that is kept elsewhere.
 
-        `claim` is its digest and must be the one that was claimed.
+        `claim` is its digest and must be the one that was claimed. Where the book keeps condition and evidence itself, `replay`
+        alone settles (`WRONG_EVIDENCE` here): whoever asks, the arbiters judge.
         """
+        refusal = self.check_call((now, escrow))
+        if refusal is not Outcome.OK:
+            return refusal
+        if not _is_verdict(verdict):
+            return Outcome.BAD_VOTE
+        if self.judges_itself(escrow):
+            claim = (~self.tables.claims[escrow]).tobytes()  # whatever is brought from elsewhere is not the claim's
         return self._replay(escrow, verdict, claim, _NO_DIGEST, now)
 
     def open_answer(self, escrow: int, answer: Verdict, salt: bytes, *, now: int) -> Outcome:
-        """Open the known answer of a planted case; anybody who knows it may."""
+        """Open the known answer of a planted case; anybody who knows it may. No other case waits for one."""
         if self.state(escrow) is None:
             return Outcome.UNKNOWN_ESCROW
         if not isinstance(answer, Verdict) or type(salt) is not bytes:
             return Outcome.BAD_VOTE
+        if not self.tables.escrows["planted"][escrow]:
+            return Outcome.WRONG_STATE
         claim, condition = self.tables.claims[escrow].tobytes(), self.tables.conditions[escrow].tobytes()
         row = digest_row(answer_digest(condition, claim, answer, salt))
         return self._replay(escrow, answer, claim, row if row is not None else _NO_DIGEST, now)
@@ -131,12 +156,17 @@ class DisputeDesk(EscrowDesk):
     def plant(
         self, operator: int, terms: int, condition: bytes, claim: bytes, answer: bytes, *, now: int, nonce: int = NEXT_NONCE
     ) -> Result:
-        """Put a case with a known answer before a panel; `answer` is its `answer_digest`."""
+        """Put a case with a known answer before a panel; `answer` is its `answer_digest`.
+
+        As late as `LATEST_PLANT` at most, so that its time-outs come before the end of time.
+        """
         rows = [digest_row(digest) for digest in (condition, claim, answer)]
         if any(row is None for row in rows):
             return Result(Outcome.BAD_DIGEST, -1)
         numbers = (now, operator, nonce, terms)
         refusal = self.check_call(numbers)
+        if refusal is Outcome.OK and now > LATEST_PLANT:
+            refusal = Outcome.BAD_TIME
         if refusal is not Outcome.OK:
             return Result(refusal, -1)
         outcome = self.apply(dispute.plant, (*numbers, rows[0], 0, rows[1], 0, rows[2], 0))
@@ -144,9 +174,16 @@ class DisputeDesk(EscrowDesk):
 
     def decide(self, oracle: int, subject: str, verdict: Verdict, *, now: int, nonce: int = NEXT_NONCE) -> Outcome:
         """Record an oracle's decision on a subject; it is written once (I10)."""
+        refusal = self.check_call((now, oracle, nonce))
+        if refusal is not Outcome.OK:
+            return refusal
+        if not _is_verdict(verdict):
+            return Outcome.BAD_VOTE
+        if type(subject) is not str:
+            return Outcome.BAD_DIGEST
         if (oracle, subject) in self.decisions:
             return Outcome.ALREADY_DECIDED
-        digest = hashlib.sha256(subject.encode()).digest()
+        digest = hashlib.sha256(subject.encode(errors="surrogatepass")).digest()
         outcome = self._run_with_digest(ledger.decide, (now, oracle, nonce, int(verdict)), digest)
         if outcome is Outcome.OK:
             self.decisions[(oracle, subject)] = verdict

@@ -28,6 +28,8 @@ def digest_row(digest: bytes) -> Ints | None:
 
 def pair_columns(pairs: Sequence[tuple[int, int]]) -> tuple[Ints, Ints] | Outcome:
     """Two columns of integers, or why the pairs are no such thing."""
+    if not isinstance(pairs, (list, tuple)) or any(not isinstance(pair, (list, tuple)) or len(pair) != 2 for pair in pairs):
+        return Outcome.BAD_PARTIES
     for actor, value in pairs:
         if type(actor) is not int or type(value) is not int:
             return Outcome.NOT_AN_INTEGER

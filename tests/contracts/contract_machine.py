@@ -318,8 +318,7 @@ class ContractMachine(RuleBasedStateMachine):
             self.both("plant", STRANGER, terms, CONDITION, CLAIM, sealed, now=self.now(when, -1))
         else:
             e = self.escrow(pick)
-            if not (0 <= e < len(self.twin.cases)) or self.twin.cases[e]["offer"] is None:
-                self.both("open_answer", e, answer, b"s", now=self.now(when, e))
+            self.both("open_answer", e, answer, b"s", now=self.now(when, e))
 
     # -- invariants
 

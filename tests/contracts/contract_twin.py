@@ -609,6 +609,8 @@ class Twin:
         return O.TOO_EARLY if now < c["deadline"] else self._settle(c, Verdict.NOT_FINAL, now)
 
     def plant(self, operator, terms, condition, claim, answer, *, now, nonce=0):
+        if now > MAX_TIME // 2:
+            return Result(O.BAD_TIME, -1)
         if (bad := self._message(now, operator, nonce)) is not O.OK:
             return Result(bad, -1)
         if terms not in range(len(self.terms)):
@@ -647,6 +649,8 @@ class Twin:
         if not 0 <= e < len(self.cases):
             return O.UNKNOWN_ESCROW
         c = self.cases[e]
+        if not c["planted"]:
+            return O.WRONG_STATE
         head = b"answer" + int(verdict).to_bytes(8, "little", signed=True)
         digest = hashlib.sha256(head + c["condition"] + c["claim"] + hashlib.sha256(salt).digest()).digest()
         return self.replay_verdict(e, verdict, c["claim"], now=now, answer=digest)

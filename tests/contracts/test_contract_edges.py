@@ -426,4 +426,4 @@ def test_a_call_back_on_a_subject_that_is_decided_already() -> None:
     assert book.decide(STRANGER, "subject", A, now=1) is Outcome.OK
     book.listeners.append(lambda escrow, state: answers.append(book.decide(STRANGER, "subject", R, now=30)))
     assert book.collect(claimed(book), now=20) is Outcome.OK
-    assert answers == [Outcome.ALREADY_DECIDED] and book.decisions == {(STRANGER, "subject"): A}
+    assert answers == [Outcome.REENTRANT_CALL] and book.decisions == {(STRANGER, "subject"): A}
