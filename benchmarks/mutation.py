@@ -41,7 +41,7 @@ TARGETS = (
     *(f"contracts_model.kernels.{name}" for name in ("ledger", "escrow", "payout", "dispute", "voting", "verdict", "panel")),
     *(f"contracts_model.{name}" for name in ("ledger", "escrow", "disputes")),
 )
-TESTS = ("format", "edges", "table", "money", "faults", "conditions", "exhaustive", "panel", "batch")
+TESTS = ("format", "edges", "table", "money", "faults", "verdicts", "conditions", "exhaustive", "panel", "batch")
 _WHY = "because: "
 FACTOR, GRACE_S = 10.0, 3.0
 """A test of a mutant may use FACTOR times the processor time of the control and GRACE_S more."""

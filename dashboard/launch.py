@@ -6,12 +6,16 @@ import argparse
 import os
 import socket
 import sys
+import threading
 import warnings
 import webbrowser
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from dashboard.session import SCENARIO_VARIABLE
+from dashboard.visitors import MOST_VISITORS, VISITORS_VARIABLE
+from dashboard.wishes import RUNS_VARIABLE, SCENARIO_VARIABLE
 from sim.errors import InputError, RoutepactError
+from sim.experiments.record import MANIFEST, read_run
 from sim.experiments.scenarios import find_scenario
 
 _SETTINGS: Mapping[str, str] = {
@@ -25,25 +29,58 @@ _SETTINGS: Mapping[str, str] = {
     "SOLARA_APP": "dashboard.page",
 }
 _GRACE_S = 1
+_WARM_UP_LOOKS_S = 0.1
 _MOST_PORT = 65535
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the page until Ctrl-C; return the exit status."""
     parser = argparse.ArgumentParser(prog="routepact dashboard", description="Open the live page.")
-    parser.add_argument("scenario", nargs="?", help="a scenario file, or the name of a bundled one")
+    parser.add_argument(
+        "show", nargs="?", metavar="SCENARIO|RUN", help="a scenario file, a bundled scenario's name, a run folder"
+    )
+    parser.add_argument("--with", dest="other", metavar="RUN", help="a second run folder, beside the first")
     parser.add_argument("--port", type=int, default=0, help="a free one is taken where none is given")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--no-open", action="store_true", help="do not open a browser")
+    parser.add_argument("--visitors", type=int, default=MOST_VISITORS, help="most visitors at once (default: %(default)s)")
     options = parser.parse_args(arguments)
     try:
-        if options.scenario is not None:
-            find_scenario(options.scenario)
+        shown = what_to_show(options.show, options.other)
+        if options.visitors < 1:
+            raise InputError(f"{options.visitors}", source="--visitors", allowed="a whole number from 1")
         listener = bind(options.host, options.port)
     except RoutepactError as error:
         print(f"routepact: {error}", file=sys.stderr)
         return error.exit_status
-    return serve(listener, options.scenario, open_browser=not options.no_open)
+    os.environ.update(shown | {VISITORS_VARIABLE: str(options.visitors)})
+    return serve(listener, open_browser=not options.no_open)
+
+
+def what_to_show(show: str | None, other: str | None) -> dict[str, str]:
+    """Return the environment that tells the page what the command line asks for.
+
+    Raises
+    ------
+    InputError
+        There is no such scenario or run folder, or a second one without a first.
+    """
+    if show is None:
+        if other is not None:
+            raise InputError(f"{other!r} without a first run", source="--with", allowed="dashboard RUN --with RUN")
+        return {}
+    if other is None and not is_run(show):
+        find_scenario(show)
+        return {SCENARIO_VARIABLE: show}
+    runs = [name for name in (show, other) if name is not None]
+    for name in runs:
+        read_run(Path(name))
+    return {RUNS_VARIABLE: "\n".join(str(Path(name).resolve()) for name in runs)}
+
+
+def is_run(name: str) -> bool:
+    """Return whether a name from the command line is a run folder, and no scenario."""
+    return Path(name).is_dir() and (Path(name) / MANIFEST).exists()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -74,16 +111,17 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
 
 
-def serve(listener: socket.socket, scenario: str | None, *, open_browser: bool) -> int:
+def serve(listener: socket.socket, *, open_browser: bool) -> int:
     """Serve the page on a listening socket until interrupted; return the exit status."""
     os.environ.update(_SETTINGS)
     os.environ["SERVER_NAME"], os.environ["SERVER_PORT"] = map(str, listener.getsockname()[:2])
-    if scenario is not None:
-        os.environ[SCENARIO_VARIABLE] = scenario
     # Solara warns about a cookie for pages inside other pages, which this one never is.
     warnings.filterwarnings("ignore", message="Cookies with samesite=none", category=UserWarning)
-    # Solara reads its settings when it is imported.
+    # Solara reads its settings when it is imported. All that a visit needs is imported now, because nobody waits for it yet.
     import uvicorn
+
+    import dashboard.page
+    import dashboard.static_show  # noqa: F401
 
     config = uvicorn.Config(
         "solara.server.starlette:app",
@@ -95,9 +133,31 @@ def serve(listener: socket.socket, scenario: str | None, *, open_browser: bool) 
     print(f"routepact dashboard: {address_of(listener)} (Ctrl-C ends it)", flush=True)
     if open_browser:
         webbrowser.open(address_of(listener))
+    threading.Thread(target=_warm_up, name="routepact warm-up", daemon=True).start()
     server = uvicorn.Server(config)
     try:
         server.run(sockets=[listener])
     except KeyboardInterrupt:  # the way to end it
         return 0
     return 0 if server.started else 1
+
+
+def _warm_up() -> None:
+    """Live the smallest scenario once, so that the compiled kernels are there before the first visitor needs them."""
+    from dashboard.controller import Controller
+    from dashboard.scene import Phase
+    from dashboard.wishes import Wish
+
+    done = threading.Event()
+
+    def look() -> None:
+        scene = controller.scene
+        if scene.phase is Phase.READY and not (scene.playing or scene.at_rest):
+            controller.play()
+        elif scene.phase is Phase.FAILED or scene.at_rest:
+            done.set()
+
+    controller = Controller(Wish("braess"), lambda: None, days_per_s=1000.0)
+    while not done.wait(_WARM_UP_LOOKS_S):
+        look()
+    controller.close()

@@ -1,25 +1,35 @@
-"""From link flows to what the map shows: one byte a link and map, and the scale that explains it.
+"""From link columns to what the map shows: a byte a link, four bytes a vehicle, and the scale that explains the colours.
 
-A frame, little-endian: uint32[4] (day, n_links, n_vehicles, n_maps), n_vehicles positions as uint16 pairs, then for each map one
-uint8 a link: its colour class in the lower four bits, its width class in the upper four. Static traffic has no vehicles on the
-move, so n_vehicles is 0.
+A frame, little-endian: uint32[4] (clock in seconds or NO_CLOCK, n_links, n_maps, links_version); uint32 n_vehicles[n_maps];
+for each map its vehicles, uint32 each (from the lowest bit: 2 bits mark, 10 bits part of the link driven, 20 bits drawn link);
+then for each map one uint8 a link (its colour class in the lower four bits, its width class in the upper four), unless n_links
+is 0: then the links are those of the frame before.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sim.arrays import CodeColumn, FloatColumn
+from sim.arrays import CodeColumn, FloatColumn, IndexColumn
 from sim.experiments.report_format import MINUS
 
 Palette: TypeAlias = Literal["sequential", "diverging"]
 
+NO_CLOCK: Final = 0xFFFFFFFF
+MOST_LINKS: Final = 1 << 20
+"""Links from which on no vehicles are drawn."""
+PLAIN, UNDER_CONTRACT, FOLLOWED = 0, 1, 2
+"""Marks of vehicles."""
+
 _LOAD_BREAKS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
 _DIFFERENCE_BREAKS = (0.01, 0.03, 0.1, 0.3)
+_SPEED_BREAKS = (0.95, 0.85, 0.7, 0.55, 0.4, 0.25)
+_EXTERNAL_BREAKS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _TEXTBOOK_LOAD = 3.0
 """Above this the capacity is no capacity but a parameter of a textbook's formula, and the colours follow the numbers instead."""
 _WIDTH_SHARES = (0.1, 0.3, 0.6)
@@ -34,6 +44,8 @@ class Scale:
     ----------
     palette
         Sequential from little to much, or diverging around no difference.
+    breaks
+        Ascending; descending where the small values are what matters.
     title
         What is coloured, with its unit.
     low, high
@@ -48,7 +60,10 @@ class Scale:
 
     def classes(self, values: FloatColumn) -> CodeColumn:
         """Return the class of each value, 0 to len(breaks)."""
-        return np.searchsorted(np.array(self.breaks), values, side="right").astype(np.uint8)
+        breaks = np.array(self.breaks)
+        if len(breaks) > 1 and breaks[0] > breaks[-1]:
+            return np.searchsorted(-breaks, -values, side="right").astype(np.uint8)
+        return np.searchsorted(breaks, values, side="right").astype(np.uint8)
 
 
 def load_scale(greatest_load: float) -> Scale:
@@ -60,13 +75,28 @@ def load_scale(greatest_load: float) -> Scale:
     return Scale("sequential", breaks, "Volume / capacity", "little", "much")
 
 
-def difference_scale(load: Scale) -> Scale:
-    """Return the scale of the difference of two loads, in the proportion of their own scale."""
-    factor = load.breaks[-1] / _LOAD_BREAKS[-1]
+SPEED_SCALE = Scale("sequential", _SPEED_BREAKS, "Speed, share of free flow", "free flow", "standstill")
+EXTERNAL_SCALE = Scale(
+    "sequential", _EXTERNAL_BREAKS, "Marginal cost: delay that one more vehicle causes others, s", "none", "much"
+)
+
+
+def difference_scale(of: Scale, first: str, second: str) -> Scale:
+    """Return the scale of first minus second, in the proportion of their own scale.
+
+    Where small values are what matters (speed), the colours turn round: purple is always where the first map is worse.
+    """
+    falling = of.breaks[0] > of.breaks[-1]
+    factor = of.breaks[-1] / _LOAD_BREAKS[-1] if not falling else 1.0
     above = tuple(float(f"{value * factor:.2g}") for value in _DIFFERENCE_BREAKS)
     breaks = (*(-value for value in reversed(above)), *above)
+    title = of.title[0].lower() + of.title[1:]
     return Scale(
-        "diverging", breaks, f"Selfish {MINUS} optimum, in volume / capacity", "fuller in the optimum", "fuller when selfish"
+        "diverging",
+        tuple(reversed(breaks)) if falling else breaks,
+        f"{first} {MINUS} {second.lower()}, {title}",
+        f"worse on the right ({second.lower()})",
+        f"worse on the left ({first.lower()})",
     )
 
 
@@ -94,6 +124,18 @@ def link_bytes(colour_class: CodeColumn, width_class: CodeColumn) -> bytes:
     return np.bitwise_or(colour_class, np.left_shift(width_class, 4)).astype(np.uint8).tobytes()
 
 
-def frame(day: int, n_links: int, maps: Sequence[bytes]) -> bytes:
-    """Return a frame in the module's layout."""
-    return b"".join((np.array([day, n_links, 0, len(maps)], "<u4").tobytes(), *maps))
+def vehicle_words(drawn_link: IndexColumn, fraction: FloatColumn, mark: CodeColumn) -> NDArray[np.uint32]:
+    """Return one word a vehicle in the module's layout; `fraction` in 0..1."""
+    step = np.minimum((fraction * 1024.0).astype(np.uint32), np.uint32(1023))
+    words = (drawn_link.astype(np.uint32) << np.uint32(12)) | (step << np.uint32(2)) | mark.astype(np.uint32)
+    return np.asarray(words, dtype=np.uint32)
+
+
+def frame(
+    clock_s: float | None, n_links: int, vehicles: Sequence[NDArray[np.uint32]], maps: Sequence[bytes], links_version: int = 0
+) -> bytes:
+    """Return a frame in the module's layout; no `maps` leave the links as they are."""
+    clock = NO_CLOCK if clock_s is None else int(clock_s)
+    header = np.array([clock, n_links if maps else 0, len(vehicles), links_version], "<u4")
+    counts = np.array([len(words) for words in vehicles], "<u4")
+    return b"".join((header.tobytes(), counts.tobytes(), *(words.astype("<u4").tobytes() for words in vehicles), *maps))

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
+from dashboard.books import Books, Event
 from dashboard.paint import Scale
 from dashboard.streets import Streets
-from sim.arrays import FloatColumn
-from sim.assignment.equilibrium import Assignment
+from dashboard.wishes import Wish
+from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
 from sim.experiments.build import BuiltScenario
 from sim.metrics import PriceOfAnarchy
-from sim.model import CityModel, DayRecord
-from sim.network.turns import TurnGraph
-
-LEAST_DEMAND, MOST_DEMAND = 0.25, 2.0
-"""Bounds of the demand that a visitor may ask for, as a multiple of the scenario's own."""
 
 
 class Phase(StrEnum):
@@ -27,77 +29,246 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
-class Wish:
-    """What the visitor wants to see: a scenario (name or file) and its demand as a multiple of the file's own."""
-
-    scenario: str
-    demand_scale: float = 1.0
-
-
 @dataclass(frozen=True, eq=False)
 class City:
-    """A built scenario and its streets as the map draws them."""
+    """A built scenario and its streets as the map draws them.
+
+    Attributes
+    ----------
+    built, streets
+        What runs, and its picture.
+    end_s
+        Length of the day that the clock runs through, seconds.
+    """
 
     built: BuiltScenario
     streets: Streets
+    end_s: float
+
+    @cached_property
+    def link_class(self) -> IndexColumn:
+        """Name of each link's class, shape (n_links,)."""
+        return np.asarray(self.built.network.link_classes)[self.built.network.link_class_code]
+
+    def street(self, link_idx: int) -> str:
+        """Return the name by which people know a link."""
+        network = self.built.network
+        return network.street_name(link_idx) or f"Link {network.link_id[link_idx]}"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """A solver at work: its principle in words, iteration, first, present and wanted relative gap."""
+    """Work that takes a while: what, how far on a scale of 0 to 1 (None: unknown), and a remark."""
 
     task: str
-    iteration: int
-    first_gap: float
-    relative_gap: float
-    wanted_gap: float
+    share: float | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """What the ratios of the page are measured by.
+
+    Attributes
+    ----------
+    price
+        The Price of Anarchy at equilibrium, with its interval.
+    optimum_s, optimum_bound_s
+        Vehicle-seconds of the optimum (the best that is known), and what no plan can fall below.
+    optimum_words
+        What the optimum is: solved, or the best found.
+    scale
+        Scale of volume over capacity that suits the city's loads.
+    """
+
+    price: PriceOfAnarchy
+    optimum_s: float
+    optimum_bound_s: float
+    scale: Scale
+    optimum_words: str = "optimum"
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day of a world: vehicle-seconds of everybody, who changed the route, the relative gap where it means something."""
+
+    day: int
+    total_s: float
+    moved: int = 0
+    relative_gap: float | None = None
+
+
+class Itineraries(Protocol):
+    """Which way each traveller goes."""
+
+    def paths(self, rows: IndexColumn) -> tuple[OffsetColumn, IndexColumn]:
+        """Return the ways of some travellers in compressed rows, as links of the streets."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
-class Solved:
-    """The continuous solutions of the demand, the Price of Anarchy that they prove, and the scale that suits their loads."""
+class LinkState:
+    """Traffic on each link of the streets, shapes (n_links,).
 
-    equilibrium: Assignment
-    optimum: Assignment
-    price: PriceOfAnarchy
-    scale: Scale
+    Attributes
+    ----------
+    flow_vph
+        Vehicles in the period, or an hour.
+    time_s
+        Travel time.
+    external_s
+        What one more vehicle there costs the others, seconds; None where that is not known.
+    places_taken
+        Vehicles over the places there are, in queue traffic.
+    """
+
+    flow_vph: FloatColumn
+    time_s: FloatColumn
+    external_s: FloatColumn | None = None
+    places_taken: FloatColumn | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """A number of each link by bins of time, shape (n_links, n_bins)."""
+
+    bin_s: float
+    values: NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class WorldView:
-    """A world after its latest day; columns in the network's link order, shapes (n_links,).
+    """A world after its latest day.
 
     Attributes
     ----------
+    key, title, remark
+        Its name in poa.json, on the page, and what it is in a few words.
     days
         All days so far.
-    flow_vph
-        Vehicles on each link.
-    time_s
-        Travel time of each link.
+    links
+        Its traffic; None where the traffic changes with the clock.
+    routes
+        Everybody's way.
+    cost_s
+        Generalised cost of each traveller's trip in seconds, shape (n_travellers,).
     stopped_because
         Why no further day follows, or None.
+    money_micro
+        What each traveller received minus what he paid, once a window is settled.
+    under_contract
+        Travellers who changed their way under a contract.
+    co2_kg
+        Kilograms an hour; None where it cannot be told.
+    below_baseline
+        Members who ended below their baseline, once that is known.
+    flow_by_day
+        Flow of each link on every day so far, where it is kept.
+    flow_by_bin
+        Vehicles on each link through the day, in queue traffic.
+    departure_s
+        When its travellers leave, where they are not the city's own.
     """
 
-    days: tuple[DayRecord, ...]
-    flow_vph: FloatColumn
-    time_s: FloatColumn
-    stopped_because: str | None
+    key: str
+    title: str
+    remark: str
+    days: tuple[Day, ...]
+    links: LinkState | None
+    routes: Itineraries
+    cost_s: FloatColumn
+    stopped_because: str | None = None
+    money_micro: OffsetColumn | None = None
+    under_contract: BoolColumn | None = None
+    co2_kg: float | None = None
+    below_baseline: int | None = None
+    flow_by_day: tuple[NDArray[np.float32], ...] = ()
+    flow_by_bin: Bins | None = None
+    departure_s: FloatColumn | None = None
 
     @property
-    def today(self) -> DayRecord:
+    def today(self) -> Day:
         """The latest day."""
         return self.days[-1]
 
 
-def view_of(world: CityModel, graph: TurnGraph) -> WorldView:
-    """Return a copy of what a world shows on the streets of its turn graph after at least one day."""
-    problem, links = world.traffic.problem, world.traffic.links
-    time_s = problem.in_network_order(links.cost) - problem.network.fixed_cost_s
-    flow = problem.in_network_order(links.flow)
-    on_streets = graph.flow_on_streets(flow), graph.time_on_streets(flow, time_s)
-    return WorldView(tuple(world.days), *on_streets, world.stopped_because)
+@dataclass(frozen=True)
+class MarketState:
+    """What the market has come to.
+
+    Attributes
+    ----------
+    members, deals
+        How many there are.
+    paid_credits
+        What has changed hands in the deals so far.
+    fees_credits
+        What goes to the validators.
+    settled
+        Whether the window is closed, the contracts carried out and the members paid.
+    content
+        The world's entry in poa.json, once it is settled.
+    """
+
+    members: int = 0
+    deals: int = 0
+    paid_credits: float = 0.0
+    fees_credits: float = 0.0
+    settled: bool = False
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Stage(Protocol):
+    """Traffic within the day, by the clock; used by one thread alone."""
+
+    def at(self, clock_s: float) -> Moment:
+        """Return the traffic at a time."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class VehiclesNow:
+    """Vehicles on the road, shapes (n_vehicles,): traveller, link of the streets, part of the link that is driven (0..1)."""
+
+    traveller: IndexColumn
+    link_idx: IndexColumn
+    fraction: FloatColumn
+
+
+@dataclass(frozen=True, eq=False)
+class PaneNow:
+    """One map at one time.
+
+    Attributes
+    ----------
+    vehicles, links
+        What is on the road, and the traffic of the links.
+    links_version
+        Differs whenever `links` does.
+    under_way
+        Vehicles that have left and not arrived; None in static traffic.
+    """
+
+    vehicles: VehiclesNow
+    links: LinkState
+    links_version: int
+    under_way: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """The traffic of all maps at one time of the day.
+
+    Attributes
+    ----------
+    spent_s
+        Vehicle-seconds that everybody who has left has spent so far, in the worlds of the maps and in the optimum; None in
+        static traffic, which knows no moment.
+    """
+
+    clock_s: float
+    panes: tuple[PaneNow, ...]
+    spent_s: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,13 +280,23 @@ class Scene:
     city
         There once the scenario is built.
     progress
-        There while a solver works.
+        There while something takes long.
     solved
-        There once both continuous solutions are.
-    selfish, optimum
-        There from the first day on.
+        There once the ratios can be told.
+    left, right
+        The worlds of the two maps; there from the first day on.
+    stage
+        Vehicles and traffic by the clock.
+    market, books, feed
+        The market's state, its contracts and ledger, its latest events (newest first).
+    last_day
+        In a replay: the last day there is.
     playing
-        Whether days follow each other by themselves.
+        Whether the clock runs.
+    facts
+        What is told of recorded runs: (name, first run, second run).
+    recorded
+        Worlds that may be shown on the left and on the right map of a replay.
     error
         What went wrong, in words, when the phase is FAILED.
     """
@@ -125,12 +306,24 @@ class Scene:
     city: City | None = None
     progress: Progress | None = None
     solved: Solved | None = None
-    selfish: WorldView | None = None
-    optimum: WorldView | None = None
+    left: WorldView | None = None
+    right: WorldView | None = None
+    stage: Stage | None = None
+    market: MarketState | None = None
+    books: Books | None = None
+    feed: tuple[Event, ...] = ()
+    last_day: int | None = None
     playing: bool = False
+    facts: tuple[tuple[str, str, str], ...] = ()
+    recorded: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     error: str | None = None
 
     @property
     def at_rest(self) -> bool:
-        """Whether the selfish world has come to rest."""
-        return self.selfish is not None and self.selfish.stopped_because is not None
+        """Whether no further day follows."""
+        return self.right is not None and self.right.stopped_because is not None
+
+    @property
+    def is_queue(self) -> bool:
+        """Whether vehicles queue and spill back within the day."""
+        return self.city is not None and self.city.built.spec.traffic.model == "queue"

@@ -39,6 +39,8 @@ class Streets:
         Whether the extent is known in metres.
     schematic
         Whether the layout was made up from the connections.
+    drawn_place
+        Position among the drawn links of each link of the network, -1 where it is not drawn; shape (n_links,).
     """
 
     link_idx: IndexColumn
@@ -47,6 +49,7 @@ class Streets:
     height: float
     in_metres: bool
     schematic: bool
+    drawn_place: IndexColumn
 
     @property
     def n_drawn(self) -> int:
@@ -74,7 +77,10 @@ def streets_of(network: RoadNetwork) -> Streets:
     twin = _has_twin(network, link_idx).astype("u1")
     content = b"".join(part.tobytes() for part in (header, start, placed, twin))
     # A state plane of another kind may be in feet, but the readers of this project give metres.
-    return Streets(link_idx, content, float(size[0]), float(size[1]), network.crs is not None and not schematic, schematic)
+    in_metres = network.crs is not None and not schematic
+    drawn_place = np.full(network.n_links, -1, dtype=np.int32)
+    drawn_place[link_idx] = np.arange(len(link_idx))
+    return Streets(link_idx, content, float(size[0]), float(size[1]), in_metres, schematic, drawn_place)
 
 
 def _extent(points: FloatColumn) -> tuple[FloatColumn, FloatColumn]:

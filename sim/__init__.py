@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         BuiltScenario,
         InputError,
         OdMatrix,
+        QueueRunResult,
         RecordedRun,
         RoadNetwork,
         RunResult,
@@ -33,8 +34,8 @@ except PackageNotFoundError:  # run from a source tree that is not installed
     __version__ = "0+unknown"
 
 __all__ = [
-    "Assignment", "BuiltScenario", "InputError", "OdMatrix", "RecordedRun", "RoadNetwork", "RunResult", "Scenario", "Search",
-    "assign", "load_scenario", "open_run", "problem_of", "read_demand", "read_network", "run",
+    "Assignment", "BuiltScenario", "InputError", "OdMatrix", "QueueRunResult", "RecordedRun", "RoadNetwork", "RunResult",
+    "Scenario", "Search", "assign", "load_scenario", "open_run", "problem_of", "read_demand", "read_network", "run",
 ]  # fmt: skip
 
 

@@ -18,8 +18,9 @@ from sim.demand.population import OdMatrix
 from sim.errors import InputError
 from sim.experiments.braess_search import Search, braess_search
 from sim.experiments.build import BuiltScenario, build_scenario
+from sim.experiments.queue_run import QueueRunResult
 from sim.experiments.record import RecordedRun, read_run
-from sim.experiments.run import RunResult, record
+from sim.experiments.run import AnyResult, RunResult, record
 from sim.experiments.run import run as _run
 from sim.experiments.scenarios import find_scenario
 from sim.network.road_network import RoadNetwork
@@ -29,8 +30,8 @@ from sim.spec import ScenarioSpec, parse_scenario
 from sim.spec_problems import shown_value
 
 __all__ = [
-    "Assignment", "BuiltScenario", "InputError", "OdMatrix", "RecordedRun", "RoadNetwork", "RunResult", "Scenario", "Search",
-    "assign", "load_scenario", "open_run", "problem_of", "read_demand", "read_network", "run",
+    "Assignment", "BuiltScenario", "InputError", "OdMatrix", "QueueRunResult", "RecordedRun", "RoadNetwork", "RunResult",
+    "Scenario", "Search", "assign", "load_scenario", "open_run", "problem_of", "read_demand", "read_network", "run",
 ]  # fmt: skip
 
 _OSM_ENDINGS = (".osm", ".osm.gz", ".osm.bz2", ".pbf", ".graphml", ".graphml.gz")
@@ -55,7 +56,7 @@ class Scenario:
         """Read the network and make the travellers, without running anything; InputError where a file is bad."""
         return build_scenario(self.spec, self.folder)
 
-    def run(self, out: str | Path | None = None) -> RunResult:
+    def run(self, out: str | Path | None = None) -> AnyResult:
         """Run it in memory; with `out` also write the run folder there (see `run`)."""
         return run(self, out=out)
 
@@ -95,7 +96,7 @@ def run(
     out: str | Path | None = None,
     seed: int | None = None,
     **settings: Any,
-) -> RunResult:
+) -> AnyResult:
     """Run a scenario and return what it found; `.poa()` is the content of poa.json.
 
     Parameters

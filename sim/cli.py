@@ -117,7 +117,7 @@ def run_command(
             result.poa(),
             n_links=network.n_links,
             has_fixed_cost=bool((network.fixed_cost_s > 0).any()),
-            notes=result.built.notes,
+            notes=result.notes,
             report=path / "report.html",
         )
     _tell_and_leave(result.built.warnings, result.missed)
@@ -461,21 +461,22 @@ def schema(
 
 @app.command()
 def dashboard(
-    scenario: Annotated[
-        str | None, typer.Argument(metavar="[SCENARIO]", help="A scenario file or the name of a bundled one.")
+    show: Annotated[
+        str | None,
+        typer.Argument(metavar="[SCENARIO|RUN]", help="A scenario file, the name of a bundled one, or a run folder to replay."),
     ] = None,
+    other: Annotated[Path | None, typer.Option("--with", metavar="RUN", help="A second run folder, beside the first.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; a free one is found when left out.")] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
+    visitors: Annotated[int, typer.Option(min=1, help="Most visitors at once; each has worlds of his own.")] = 8,
 ) -> None:
-    """Open the page in which the worlds converge day by day."""
+    """Open the live page: the selfish city beside the one that trades, or a recorded run, or two beside each other."""
     # -P: a folder named "dashboard" where the user happens to be is not our page.
-    arguments = [sys.executable, "-P", "-m", "dashboard", "--host", host]
-    if scenario is not None:
-        from sim.experiments.scenarios import find_scenario
-
-        find_scenario(scenario)  # a wrong name is told here, not in a browser
-        arguments.append(scenario)
+    arguments = [sys.executable, "-P", "-m", "dashboard", "--host", host, "--visitors", str(visitors)]
+    arguments += [] if show is None else [show]
+    if other is not None:
+        arguments += ["--with", str(other)]
     if port is not None:
         arguments += ["--port", str(port)]
     if no_open:

@@ -39,8 +39,47 @@ class DayRecord:
     travellers_moved: int
 
 
-class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
-    """A world of Mesa travellers under one mechanism; one `step()` is one day.
+class World(mesa.Model):  # type: ignore[misc]  # mesa carries no types
+    """What worlds of every kind of traffic have: travellers, and the offices of a market once its window has closed.
+
+    Parameters
+    ----------
+    population
+        Travellers, shared by all worlds of a run.
+    seed
+        Seed of Mesa's own random numbers; the others are named by day and traveller (`sim.rng`).
+
+    Attributes
+    ----------
+    link_funds, validators
+        Those who served the market, once its window has closed; empty before, and in worlds without contracts.
+    stopped_because
+        Why the world lives no further day; None while it does.
+    """
+
+    def __init__(self, population: Population, seed: int) -> None:
+        super().__init__(rng=seed)
+        self.population = population
+        self.link_funds: list[LinkFund] = []
+        self.validators: list[Validator] = []
+        self.stopped_because: str | None = None
+
+    def open_offices(self, enforcement: Enforcement) -> None:
+        """Make agents of the funds that paid or received and of the validators who were drawn in a window that has closed."""
+        funds, validators = fund_columns(enforcement), validator_columns(enforcement)
+        self.link_funds = [LinkFund(self, funds, row) for row in range(len(funds.link_idx))]
+        self.validators = [Validator(self, validators, row) for row in range(len(validators.account))]
+
+    def close(self) -> None:
+        """Let Mesa forget this world; its columns and days can still be read.
+
+        Mesa numbers agents by model in a table of the class, and so keeps every model alive that ever had an agent.
+        """
+        mesa.Agent._ids.pop(self, None)
+
+
+class CityModel(World):
+    """A world of static traffic: Mesa travellers under one mechanism; one `step()` is one day.
 
     Parameters
     ----------
@@ -59,8 +98,6 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
     ----------
     travellers
         Everybody, by row of the population.
-    link_funds, validators
-        Those who served the market, once its window has closed; empty before, and in worlds without contracts.
     """
 
     def __init__(
@@ -72,15 +109,11 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
         *,
         toll_s: FloatColumn | None = None,
     ) -> None:
-        super().__init__(rng=seed)
-        self.population = population
+        super().__init__(population, seed)
         self.mechanism = mechanism
         self.traffic = StaticTraffic(problem, population, toll_s)
         self.travellers = [Traveller(self, row) for row in range(population.n_travellers)]
-        self.link_funds: list[LinkFund] = []
-        self.validators: list[Validator] = []
         self.days: list[DayRecord] = []
-        self.stopped_because: str | None = None
 
     def step(self) -> None:
         """Live one day: mechanism, changes, drive, look around, record. Does nothing once the world has come to rest."""
@@ -95,19 +128,6 @@ class CityModel(mesa.Model):  # type: ignore[misc]  # mesa carries no types
     def drive_once_more(self, changes: RouteChanges) -> None:
         """Live a day after the world has come to rest, for changes that no mechanism ordered: promises that are broken."""
         self._drive(changes)
-
-    def open_offices(self, enforcement: Enforcement) -> None:
-        """Make agents of the funds that paid or received and of the validators who were drawn in a window that has closed."""
-        funds, validators = fund_columns(enforcement), validator_columns(enforcement)
-        self.link_funds = [LinkFund(self, funds, row) for row in range(len(funds.link_idx))]
-        self.validators = [Validator(self, validators, row) for row in range(len(validators.account))]
-
-    def close(self) -> None:
-        """Let Mesa forget this world; its columns and days can still be read.
-
-        Mesa numbers agents by model in a table of the class, and so keeps every model alive that ever had an agent.
-        """
-        mesa.Agent._ids.pop(self, None)
 
     def _drive(self, changes: RouteChanges) -> None:
         day = len(self.days)

@@ -41,6 +41,10 @@ def print_run(poa: Mapping[str, Any], *, n_links: int, has_fixed_cost: bool, not
     for note in notes:
         console.line(note)
     console.line()
+    if poa["traffic"] == "queue":
+        _print_queue_worlds(poa)
+        console.line(f"Report: {report}")
+        return
     worlds = {name: world for name, world in poa["worlds"].items() if "atomic" in world}
     kind = "cost" if has_fixed_cost else "time"
     means = mean_times([world["mean_time_s"] for world in worlds.values()])
@@ -61,6 +65,26 @@ def print_run(poa: Mapping[str, Any], *, n_links: int, has_fixed_cost: bool, not
     if "coalition" in market:
         _print_coalition(market["coalition"], poa)
     console.line(f"Report: {report}")
+
+
+def _print_queue_worlds(poa: Mapping[str, Any]) -> None:
+    """Print the worlds of queue traffic and the Price of Anarchy."""
+    worlds = poa["worlds"]
+    means = mean_times([world["mean_time_s"] for world in worlds.values()])
+    unit, totals = total_times([world["total_time_s"] for world in worlds.values()])
+    rows = []
+    for (name, world), mean, total in zip(worlds.items(), means, totals, strict=True):
+        gap = "" if world.get("relative_gap") is None else text.percent(world["relative_gap"])
+        rows.append([name, mean, total, gap, f"{world['gridlock_rotations']:,}", f"{world['never_arrived']:,}"])
+    console.print_table(["world", "mean time", f"total time, vehicle-{unit}", "gap", "gridlocks", "never arrived"], rows)
+    console.line("(gap: selfish, what people could still save; optimum, the best day found over the proven lower bound)")
+    console.line()
+    price, bounds = poa["price_of_anarchy"], poa["price_of_anarchy_interval"]
+    if price is None:
+        console.line(f"Price of Anarchy: withheld, {poa['withheld']}")
+        return
+    shown = f"Price of Anarchy {text.ratio(price, bounds[1] - bounds[0])} (interval {text.interval(*bounds)})"
+    console.line(f"{shown}: the average trip takes {text.percent(price - 1.0, 3)} longer than on the best day found.")
 
 
 def _print_before(poa: Mapping[str, Any], kind: str) -> None:
@@ -119,6 +143,7 @@ def _print_coalition(world: Mapping[str, Any], poa: Mapping[str, Any]) -> None:
         ["fees", money(world["fees_micro"])],
         ["received minus paid, all travellers", money(world["transfers_sum_micro"])],
         ["members below the baseline", f"{world['below_baseline']:,} of {world['members']:,}"],
+        *([["trips not admitted, no history", f"{world['refused_trips']:,}"]] if world["refused_trips"] else []),
         ["called off", "yes" if world["called_off"] else "no"],
     ]
     console.print_table(["coalition", ""], rows, left=2)
@@ -238,9 +263,27 @@ def print_validation(content: Mapping[str, Any]) -> None:
     console.print_table(["value from", *(source.replace("_", " ") for source in sources)], rows)
     _print_quality(content["quality"])
     console.line()
+    if "queues" in content:
+        _print_queues(content["queues"])
     for note in demand["notes"]:
         console.line(note)
     console.line(f"{content['scenario']} is sound.")
+
+
+def _print_queues(queues: Mapping[str, Any]) -> None:
+    facts = [
+        ["vehicles in all", f"{queues['vehicles']:,.6g}, {queues['vehicles_per_traveller']:.6g} a traveller"],
+        ["they depart within", text.duration(queues["departures_within_s"])],
+        ["mean free-flow time", text.duration(queues["mean_free_flow_time_s"], 1)],
+        ["places on the links", f"{queues['storage_vehicles']:,.6g} vehicles"],
+        ["links with signals", f"{queues['links_with_signals']:,}"],
+        ["links without stated lanes", f"{queues['links_without_stated_lanes']:,}"],
+        ["shortest link", f"{queues['shortest_link_s']:.3g} s"],
+    ]
+    console.print_table(["queue traffic", ""], facts, left=2)
+    console.line()
+    for note in queues["notes"]:
+        console.line(note)
 
 
 def _print_quality(quality: Mapping[str, Any]) -> None:
@@ -324,13 +367,20 @@ def print_plan(content: Mapping[str, Any]) -> None:
     """Print what a sweep would do; `content` is that of its plan.json."""
     console.line(f"{content['name']}: {content['base']}, design {content['design'].replace('_', ' ')}")
     for factor in content["factors"]:
-        levels = f"{len(factor['values'])} values" if factor.get("values") else factor.get("distribution", "uniform")
+        levels = f"{len(factor['values'])} values" if factor.get("values") else _range_text(factor, content["design"])
         console.line(f"  {factor['key']}: {levels}")
     console.line(f"  keeps {', '.join(content['outputs'])}")
     console.line(
         f"{content['points']:,} points x {content['replications']:,} replications = {content['runs']:,} runs in "
         f"{content['shards']:,} shards of up to {content['runs_per_shard']:,}"
     )
+
+
+def _range_text(factor: Mapping[str, Any], design: str) -> str:
+    kind = factor.get("distribution", "uniform").replace("_", " ")
+    first, second = ("low", "high") if "low" in factor else ("mean", "sd")
+    steps = f", {factor['steps']} steps" if design == "grid" else ""
+    return f"{kind}, {first} {factor[first]:g}, {second} {factor[second]:g}{steps}"
 
 
 def print_sweep(content: Mapping[str, Any], *, runs_now: int, seconds: float) -> None:

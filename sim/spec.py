@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from sim.errors import InputError
 from sim.spec_counts import Counts
+from sim.spec_incidents import IncidentSpec
 from sim.spec_networks import NetworkSpec
 from sim.spec_problems import first_problem, shown_value
 from sim.spec_section import AtLeastZero as _AtLeastZero
@@ -23,6 +24,7 @@ from sim.spec_section import FileName as _FileName
 from sim.spec_section import Fraction as _Fraction
 from sim.spec_section import Positive as _Positive
 from sim.spec_section import Section
+from sim.spec_traffic import StaticSettings, Traffic
 
 
 class _Section(Section, BaseModel):
@@ -54,8 +56,9 @@ class ValueOfTime(_Section):
 class Profile(_Section):
     """When travellers depart inside the period."""
 
-    shape: Literal["uniform", "peak"] = "uniform"
-    """peak: a triangle that is highest in the middle of the period."""
+    shape: Literal["uniform", "peak", "plateau", "even"] = "uniform"
+    """peak: a triangle that is highest in the middle of the period; plateau: rises and falls in the first and the last eighth
+    (57 % in the middle half); even: the travellers of a cell leave at equal distances."""
     period_s: _Positive = 3600.0
 
 
@@ -168,26 +171,17 @@ DemandSpec: TypeAlias = Annotated[
 ]
 
 
-class Traffic(_Section):
-    """How congestion works and how exactly it is solved."""
-
-    model: Literal["static"] = "static"
-    gap: Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)] = 1e-6
-    """Relative gap at which user equilibrium and system optimum count as solved."""
-    max_iterations: Annotated[int, Field(ge=1)] = 500
-    days: Annotated[int, Field(ge=1, le=10_000)] = 60
-    """Most days that the travellers of the selfish world get to find their routes."""
-    atomic_gap: _AtLeastZero = 1e-4
-    """Relative gap of the travellers' own routes at which the days stop (they also stop when nobody can gain)."""
-
-
 class Market(_Section):
     """Who takes part in the market for detours, and by what rules money moves."""
 
     participation: _Fraction = 1.0
     """Share of the travellers who are members, drawn by lot."""
     numeraire: Literal["time", "money"] = "time"
-    """time: a credit is a vehicle-second, each minute counts the same; money: a traveller's own value of time counts."""
+    """time: a credit is a vehicle-second, each minute counts the same; money: a traveller's own value of time counts.
+
+    Fees, bonds, stakes and asks are in credits too: their defaults suit credits of about a second, so with money
+    (`demand.value_of_time`) set them yourself.
+    """
     fee_per_vehicle: _AtLeastZero = 1.0
     """Credits that the mover's contract pays to the validators for each vehicle he stands for."""
     surplus_to_mover: _Fraction = 0.0
@@ -207,6 +201,22 @@ class Market(_Section):
     control: liars among the members then name the route of their pair whose leaving is worth most to others)."""
     history_trips: Annotated[int, Field(ge=0, le=1000)] = 1
     """Verified trips of its OD pair that entitle a vehicle to a baseline; the days of the selfish warm-up are the history."""
+    days: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Queue traffic: days of the market; the last one is settled."""
+    rehearsals: Annotated[int, Field(ge=1, le=1000)] = 6
+    """Queue traffic: days driven in advance, to see what offers do, before each day of the market."""
+    departure_shift_s: _AtLeastZero = 600.0
+    """Queue traffic: most that a member's departure may move, earlier or later; 0 for ways alone."""
+    departure_step_s: _Positive = 60.0
+    """Queue traffic: departures move by whole multiples of this."""
+    earlier_cost: _AtLeastZero = 0.5
+    """Queue traffic: minutes of travel that leaving a minute earlier is worth."""
+    later_cost: _AtLeastZero = 0.5
+    """Queue traffic: minutes of travel that leaving a minute later (staying longer) is worth."""
+    broadcast_step_s: _Positive = 60.0
+    """Queue traffic: steps of time of the links' charges."""
+    broadcast_memory: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)] = 0.9
+    """Queue traffic: weight of the days before in the links' charges."""
 
 
 class ContractRules(_Section):
@@ -226,6 +236,10 @@ class ContractRules(_Section):
     """Standard deviation of a position fix across the road."""
     gps_period_s: _Positive = 10.0
     """Time between two fixes."""
+    record_gap: _Fraction = 0.0
+    """Probability that the record of a link is missing from a mover's claim; half of the links must be there."""
+    clock_noise_s: Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)] = 1.0
+    """Queue traffic: standard deviation of the clocks by which vehicles and roadside units note when a link is passed."""
     conviction_odds: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 1e6
     """Likelihood ratio against the mover from which on circumstantial evidence rejects his claim."""
     audit_share: _Fraction = 0.002
@@ -297,6 +311,8 @@ class Report(_Section):
     """The coalition runs again at each of these shares of members; the report shows ratio and savings against them."""
     fees: tuple[_AtLeastZero, ...] = ()
     """And at each of these fees, credits a vehicle."""
+    trajectories: Literal["none", "sample", "all"] = "none"
+    """Queue traffic: whose entries into links and exits from them go into trajectories.parquet; sample draws a thousand."""
 
 
 class Worlds(_Section):
@@ -319,12 +335,14 @@ class ScenarioSpec(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     network: NetworkSpec
     demand: DemandSpec
-    traffic: Traffic = Traffic()
+    traffic: Traffic = StaticSettings()
     market: Market = Market()
     contracts: ContractRules = ContractRules()
     adversaries: Adversaries = Adversaries()
     report: Report = Report()
     worlds: Worlds = Worlds()
+    incident: tuple[IncidentSpec, ...] = ()
+    """Queue traffic: what befalls links on the day."""
 
 
 def load_scenario(path: Path, settings: Sequence[str] = (), seed: int | None = None) -> ScenarioSpec:

@@ -37,13 +37,13 @@ class BundledNetwork(_Network):
 
 
 class Junctions(_Section):
-    """Time that turns and controls take; sources of the defaults in `sim.network.junctions`."""
+    """Time that turns and controls take; sources of the defaults (OSRM, Highway Capacity Manual) in `sim.network.junctions`."""
 
     left_s: _AtLeastZero = 5.4
     """Left turn at a junction, where people drive on the right."""
     right_s: _AtLeastZero = 2.1
     """Right turn at a junction, where people drive on the right."""
-    u_turn_s: _AtLeastZero = 20.0
+    u_turn_s: _AtLeastZero = 27.5
     drives_on: Literal["right", "left"] = "right"
     """On the left, left and right turns change their times."""
     cycle_s: _AtLeastZero = 90.0

@@ -49,7 +49,7 @@ def first_problem(error: ValidationError, schema: _Schema) -> SpecProblem:
     key, more = _key_of(first["loc"], schema), _more(len(problems) - 1)
     if first["type"] == "extra_forbidden":
         known = _node_at(first["loc"][:-1], schema).get("properties", {})
-        return SpecProblem(key, f"unknown key{more}", ", ".join(known) or None)
+        return SpecProblem(key, f"unknown key{_owner(first['loc'], schema)}{more}", ", ".join(known) or None)
     if first["type"] == "union_tag_invalid":
         choice = _node_at(first["loc"], schema)["discriminator"]
         allowed = _one_of(choice["mapping"])
@@ -72,6 +72,20 @@ def shown_value(value: Any) -> str:
     except ValueError:  # Python refuses to write out whole numbers of thousands of digits
         return "a number of thousands of digits"
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _owner(location: _Location, schema: _Schema) -> str:
+    """Return which other kind of the same section knows an unknown key, in words; "" where none does."""
+    choice = _node_at(location[:-2], schema).get("discriminator") if len(location) > 1 else None
+    if choice is None:
+        return ""
+    owners = [
+        tag
+        for tag, reference in choice["mapping"].items()
+        if location[-1] in _resolved({"$ref": reference}, schema)["properties"]
+    ]
+    name = choice["propertyName"]
+    return f' with {name} = "{location[-2]}" (known with {" or ".join(f"{tag!r}" for tag in owners)})' if owners else ""
 
 
 def _more(n_problems: int) -> str:

@@ -1,6 +1,7 @@
-// One or two maps of the same streets under one view: zoom, pan, hover and click, legend, scale bar; and the page's keyboard.
+// One or two maps of the same streets under one view: zoom, pan, hover and click, vehicles, clock, legend; and the page's keyboard.
 
 const ROUND_LENGTHS = [1, 2, 5];
+const NO_CLOCK = 0xffffffff;
 
 function render({ model, el }) {
   const map = new CityMap(model, el);
@@ -15,14 +16,18 @@ class CityMap {
     this.streets = null;
     this.view = null; // null: fitted to the canvas
     this.classes = [];
+    this.vehicles = [];
+    this.layers = [null, null];
     this.theme = "light";
     this.pointed = -1;
     this.pinned = -1;
     this.drag = null;
     this.drawing = 0;
+    this.drawn = 0; // frames, for whoever measures
     this.build();
     this.listen();
     this.takeStreets();
+    this.takeHead();
     this.takeFrame();
   }
 
@@ -39,6 +44,8 @@ class CityMap {
     });
     this.card = make("div", "rp-card", this.el);
     this.notice = make("div", "rp-map-notice", this.panes[0].plate);
+    this.clock = make("div", "rp-clock", this.panes[0].plate);
+    this.clock.title = "Time of the day, from the start of the period";
     const zoom = make("div", "rp-zoom", this.panes[0].plate);
     for (const [text, name, act] of [
       ["+", "Zoom in (+)", () => this.zoom(1.6)],
@@ -51,7 +58,18 @@ class CityMap {
       button.setAttribute("aria-label", name);
       button.addEventListener("click", act);
     }
-    this.legend = make("div", "rp-legend", this.el);
+    const foot = make("div", "rp-map-foot", this.el);
+    this.legend = make("div", "rp-legend", foot);
+    const save = make("div", "rp-save", foot);
+    for (const [text, name, act] of [
+      ["Picture", "Save the maps as a PNG picture (p)", () => this.savePicture()],
+      ["Data", "Save flows and times of all links as CSV", () => this.model.send({ save: "data" })],
+    ]) {
+      const button = make("button", `rp-save-button rp-save-${text.toLowerCase()}`, save);
+      button.textContent = `⤓ ${text}`;
+      button.title = name;
+      button.addEventListener("click", act);
+    }
   }
 
   listen() {
@@ -61,9 +79,11 @@ class CityMap {
       this.undo.push(() => this.model.off(name, act));
     };
     watch("change:streets", () => this.takeStreets());
+    watch("change:head", () => this.takeHead());
     watch("change:frame_number", () => this.takeFrame());
     watch("change:card", () => this.placeCard());
     watch("change:address", () => this.takeAddress());
+    watch("msg:custom", (message, buffers) => this.takeMessage(message, buffers));
     this.takeAddress();
     const resizes = new ResizeObserver(() => this.redraw());
     for (const pane of this.panes) {
@@ -97,35 +117,55 @@ class CityMap {
     this.streets = bytes && bytes.byteLength ? readStreets(bytes) : null;
     this.extent = this.model.get("extent");
     this.classes = [];
+    this.vehicles = [];
     this.view = null;
     this.unpin();
     this.redraw();
   }
 
-  takeFrame() {
-    const view = this.model.get("frame");
-    const panes = this.model.get("panes");
-    this.classes = [];
-    if (view && view.byteLength) {
-      const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
-      const [, nLinks, nVehicles, nMaps] = new Uint32Array(bytes, 0, 4);
-      for (let at = 16 + 4 * nVehicles, k = 0; k < nMaps; k++, at += nLinks) this.classes.push(new Uint8Array(bytes, at, nLinks));
-    }
+  takeHead() {
+    const panes = this.model.get("head").panes || [];
     this.panes.forEach((pane, number) => {
-      pane.box.hidden = number >= panes.length;
-      if (number >= panes.length) return;
+      pane.box.hidden = number >= Math.max(1, panes.length);
       pane.title.replaceChildren();
+      if (number >= panes.length) return;
       make("strong", "", pane.title).textContent = panes[number][0];
       make("span", "", pane.title).textContent = panes[number][1];
+      pane.title.title = panes[number].join(": ");
       pane.canvas.setAttribute("aria-label", panes[number].join(". "));
     });
     this.drawLegend();
     this.redraw();
   }
 
+  takeFrame() {
+    const view = this.model.get("frame");
+    this.vehicles = [];
+    if (view && view.byteLength) {
+      const bytes = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength);
+      const [clock, nLinks, nMaps] = new Uint32Array(bytes, 0, 4);
+      const counts = new Uint32Array(bytes, 16, nMaps);
+      let at = 16 + 4 * nMaps;
+      for (const count of counts) {
+        this.vehicles.push(new Uint32Array(bytes, at, count));
+        at += 4 * count;
+      }
+      if (nLinks) this.classes = Array.from(counts, (_, k) => new Uint8Array(bytes, at + k * nLinks, nLinks));
+      this.clock.textContent = clock === NO_CLOCK ? "" : clockText(clock);
+    } else {
+      this.classes = [];
+      this.clock.textContent = "";
+    }
+    this.redraw();
+  }
+
   takeAddress() {
     const query = this.model.get("address");
     if (query && query !== location.search) history.replaceState(history.state, "", query);
+  }
+
+  takeMessage(message, buffers) {
+    if (message.download) saveFile(message.download, new Blob([buffers[0]]));
   }
 
   redraw() {
@@ -136,36 +176,80 @@ class CityMap {
     this.drawing = 0;
     const streets = this.streets;
     this.notice.textContent = streets && streets.nLinks === 0 ? "This network has no coordinates to draw." : "";
-    if (streets) {
-      const scale = this.model.get("scale");
-      const palette = scale.palette || "sequential";
-      const ink = cssColour(this.el, "--rp-ink");
-      for (const [number, pane] of this.panes.entries()) {
-        if (pane.box.hidden || !pane.canvas.clientWidth) continue;
-        const classes = this.classes[number] && this.classes[number].length === streets.nLinks ? this.classes[number] : null;
-        const view = this.viewOf(pane.canvas);
-        const colours = PALETTES[this.theme][palette];
-        const base = this.baseFor(pane.canvas, view, colours[quietColour(colours, palette)]);
-        drawMap(pane.canvas, streets, view, base, classes, colours, palette, this.marked(), ink);
-        this.drawBar(pane, view);
-      }
-    } else {
-      for (const pane of this.panes) {
-        const size = fitCanvas(pane.canvas);
+    for (const [number, pane] of this.panes.entries()) {
+      const size = fitCanvas(pane.canvas);
+      if (pane.box.hidden || !size.width) continue;
+      if (streets) this.drawPane(number, pane, size);
+      else {
         pane.canvas.getContext("2d").clearRect(0, 0, size.width, size.height);
         pane.bar.hidden = true;
       }
     }
     const number = this.model.get("frame_number");
     if (this.model.get("drawn_number") !== number) {
+      this.drawn += 1;
+      this.el.dataset.drawn = String(this.drawn);
+      this.el.dataset.links = String(streets ? streets.nLinks : 0);
+      this.el.dataset.vehicles = String(this.vehicles.reduce((sum, words) => sum + words.length, 0));
       this.model.set("drawn_number", number);
       this.model.save_changes();
     }
   }
 
-  baseFor(canvas, view, colour) {
-    const size = { width: canvas.clientWidth, height: canvas.clientHeight };
+  drawPane(number, pane, size) {
+    const streets = this.streets;
+    const head = this.model.get("head");
+    const palette = (head.scale && head.scale.palette) || "sequential";
+    const classes = this.classes[number] && this.classes[number].length === streets.nLinks ? this.classes[number] : null;
+    const view = this.viewOf(pane.canvas);
+    const context = pane.canvas.getContext("2d");
+    context.clearRect(0, 0, size.width, size.height);
+    context.drawImage(this.layerFor(number, size, view, classes, palette), 0, 0, size.width, size.height);
+    for (const route of head.routes || []) {
+      if (route.pane !== null && route.pane !== number) continue;
+      drawRoute(context, streets, view, route.links, this.inks(), route.kind === "old");
+    }
+    if (this.vehicles[number] && this.vehicles[number].length) {
+      drawVehicles(context, streets, view, size, this.vehicles[number], classes, this.inks());
+    }
+    const marked = this.marked();
+    if (marked >= 0 && marked < streets.nLinks) {
+      drawMark(context, streets, view, marked, offsetRule(streets, view, classes)(marked), classes, lineGrowth(streets, view));
+    }
+    this.drawBar(pane, view);
+  }
+
+  inks() {
+    if (!this.ink || this.ink.theme !== this.theme) {
+      const colour = (name) => cssColour(this.el, name);
+      this.ink = {
+        theme: this.theme,
+        plain: colour("--rp-vehicle"),
+        contract: colour("--rp-new"),
+        followed: colour("--rp-follow"),
+        ground: colour("--rp-panel"),
+        route: colour("--rp-route"),
+        old: colour("--rp-old"),
+        joint: colour("--rp-ink"),
+      };
+    }
+    return this.ink;
+  }
+
+  // The links of a map, drawn anew only when view, traffic, colours or size are others.
+  layerFor(number, size, view, classes, palette) {
     const ratio = window.devicePixelRatio || 1;
+    const key = [size.width, size.height, ratio, view.scale, view.left, view.bottom, palette, this.theme].join();
+    const now = this.layers[number];
+    if (now && now.key === key && now.classes === classes && now.streets === this.streets) return now.canvas;
+    const colours = PALETTES[this.theme][palette];
+    const base = this.baseFor(size, view, ratio, colours[quietColour(colours, palette)]);
+    const canvas = linkLayer(now && now.canvas, this.streets, view, base, size, ratio, classes, colours, palette, this.inks().joint);
+    this.layers[number] = { key, classes, streets: this.streets, canvas };
+    return canvas;
+  }
+
+  baseFor(size, view, ratio, colour) {
     const key = [size.width, size.height, ratio, view.scale, view.left, view.bottom, colour].join();
     if (!this.base || this.base.key !== key || this.base.streets !== this.streets) {
       this.base = { key, streets: this.streets, ...baseLayer(this.streets, view, size, ratio, colour) };
@@ -193,19 +277,30 @@ class CityMap {
   }
 
   drawLegend() {
-    const scale = this.model.get("scale");
+    const head = this.model.get("head");
+    const scale = head.scale;
     this.legend.replaceChildren();
-    if (!scale.breaks) return;
+    if (!scale || !scale.breaks) return;
     make("span", "rp-legend-title", this.legend).textContent = scale.title;
-    make("span", "rp-legend-end", this.legend).textContent = scale.low;
-    const bar = make("span", "rp-legend-bar", this.legend);
+    const line = make("span", "rp-legend-line", this.legend);
+    make("span", "rp-legend-end", line).textContent = scale.low;
+    const bar = make("span", "rp-legend-bar", line);
     PALETTES[this.theme][scale.palette].forEach((colour, k, colours) => {
       const step = make("span", "rp-legend-step", bar);
       make("i", "", step).style.background = colour;
       if (k < colours.length - 1) make("b", "", step).textContent = signed(scale.breaks[k], scale.palette);
     });
-    make("span", "rp-legend-end", this.legend).textContent = scale.high;
-    make("span", "rp-legend-end", this.legend).textContent = "· wider: more vehicles";
+    make("span", "rp-legend-end", line).textContent = scale.high;
+    const notes = make("span", "rp-legend-notes", this.legend);
+    make("span", "", notes).textContent = "wider: more vehicles";
+    if (head.panes.length < 2) return;
+    for (const [kind, text] of [
+      ["plain", "vehicle"],
+      ["contract", "paid to take a detour"],
+    ]) {
+      make("i", `rp-key rp-key-${kind}`, notes);
+      make("span", "", notes).textContent = text;
+    }
   }
 
   // Zooming and panning move both maps.
@@ -251,10 +346,23 @@ class CityMap {
     this.drag = null;
     if (moved) return;
     this.unpin();
+    if (event.shiftKey && this.pickVehicle(event)) return;
     this.point(event);
     this.pinned = this.pointed;
     this.card.classList.toggle("rp-pinned", this.pinned >= 0);
+    this.placeCard();
     this.redraw();
+  }
+
+  // With the shift key a click means a vehicle, because in dense traffic there is one on every link.
+  pickVehicle(event) {
+    const pane = Number(event.target.dataset.pane);
+    const words = this.vehicles[pane];
+    if (!this.streets || !words || !words.length) return false;
+    const view = this.viewOf(event.target);
+    const found = vehicleAt(this.streets, view, words, this.classes[pane], event.offsetX, event.offsetY, 9);
+    if (found >= 0) this.model.send({ vehicle: [pane, found] });
+    return found >= 0;
   }
 
   leave() {
@@ -306,11 +414,47 @@ class CityMap {
         if (column === row.length - 1) cell.colSpan = content.rows[0].length - column;
       }
     }
+    if (content.plot) {
+      make("div", "rp-card-plot-title", this.card).textContent = content.plot.title;
+      const canvas = make("canvas", "rp-card-plot", this.card);
+      drawPlot(canvas, this.el, content.plot, null);
+    }
+    if (this.pinned >= 0 && this.model.get("may_close")) {
+      const button = make("button", "rp-card-close", this.card);
+      button.textContent = "Close this street to traffic";
+      button.title = "Solves both worlds again without this link";
+      button.addEventListener("click", () => this.model.send({ close: this.pinned }));
+    } else if (this.pinned < 0) {
+      make("div", "rp-card-hint", this.card).textContent = "Click to keep this open";
+    }
     const [width, height] = [this.card.offsetWidth, this.card.offsetHeight];
     const left = this.pointer.x + 16 + width > this.el.clientWidth ? this.pointer.x - width - 16 : this.pointer.x + 16;
     const top = Math.min(this.pointer.y + 12, this.el.clientHeight - height - 4);
     this.card.style.left = `${Math.max(0, left)}px`;
     this.card.style.top = `${Math.max(0, top)}px`;
+  }
+
+  savePicture() {
+    const shown = this.panes.filter((pane) => !pane.box.hidden);
+    const ratio = window.devicePixelRatio || 1;
+    const [width, height] = [Math.max(...shown.map((pane) => pane.canvas.width)), Math.max(...shown.map((pane) => pane.canvas.height))];
+    const canvas = document.createElement("canvas");
+    const head = 30 * ratio;
+    canvas.width = shown.length * width + (shown.length - 1) * 10 * ratio;
+    canvas.height = height + head;
+    const context = canvas.getContext("2d");
+    context.fillStyle = cssColour(this.el, "--rp-plate");
+    context.fillRect(0, 0, canvas.width, canvas.height);
+    context.fillStyle = cssColour(this.el, "--rp-ink");
+    context.font = `${14 * ratio}px ${getComputedStyle(this.el).fontFamily}`;
+    const scale = this.model.get("head").scale;
+    shown.forEach((pane, k) => {
+      const left = k * (width + 10 * ratio);
+      const title = (this.model.get("head").panes[k] || [""])[0];
+      context.fillText(`${title}  ${k === 0 ? `${this.clock.textContent}  ${scale && scale.title ? scale.title : ""}` : ""}`, left + 8 * ratio, 20 * ratio);
+      context.drawImage(pane.canvas, left, head);
+    });
+    canvas.toBlob((blob) => saveFile("routepact.png", blob));
   }
 
   // A control that has the keyboard's focus keeps its keys; one that was clicked gives them back to the page.
@@ -319,15 +463,22 @@ class CityMap {
     const target = event.target;
     if (target.closest("input, textarea, select, [role=slider], [role=listbox], [role=combobox], [role=option]")) return;
     const control = target.closest("button, a, [role=button], [tabindex]");
+    const tell = (word) => () => this.model.send({ key: word });
     const acts = {
-      " ": () => this.model.send({ key: "space" }),
-      ArrowRight: () => this.model.send({ key: "right" }),
-      r: () => this.model.send({ key: "r" }),
+      " ": tell("space"),
+      ArrowRight: tell("right"),
+      r: tell("r"),
+      d: tell("d"),
+      c: tell("c"),
+      p: () => this.savePicture(),
       "+": () => this.zoom(1.6),
       "=": () => this.zoom(1.6),
       "-": () => this.zoom(1 / 1.6),
       0: () => this.fit(),
-      Escape: () => this.unpin(),
+      Escape: () => {
+        this.unpin();
+        this.model.send({ key: "escape" });
+      },
     };
     const act = acts[event.key];
     if (!act || (event.key === " " && control && control.matches(":focus-visible"))) return;
@@ -335,6 +486,19 @@ class CityMap {
     event.preventDefault();
     act();
   }
+}
+
+function clockText(seconds) {
+  const two = (number) => String(number).padStart(2, "0");
+  return `${Math.floor(seconds / 3600)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+}
+
+function saveFile(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
 function signed(number, palette) {

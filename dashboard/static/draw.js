@@ -68,10 +68,14 @@ function strokeLinks(context, streets, view, links, offsetOf, colour, width) {
   if (streets.meanLength * view.scale > 70) drawArrows(context, streets, view, links, offsetOf, width);
 }
 
+// The links of one map with their traffic, drawn once a view and traffic: most frames only move vehicles.
 // `classes` holds a byte a link (colour | width << 4), or null for streets without traffic.
-function drawMap(canvas, streets, view, base, classes, colours, palette, marked, ink) {
-  const size = fitCanvas(canvas);
+function linkLayer(layer, streets, view, base, size, ratio, classes, colours, palette, ink) {
+  const canvas = layer || document.createElement("canvas");
+  canvas.width = Math.round(size.width * ratio);
+  canvas.height = Math.round(size.height * ratio);
   const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, size.width, size.height);
   context.drawImage(base.canvas, 0, 0, size.width, size.height);
   const growth = lineGrowth(streets, view);
@@ -90,7 +94,95 @@ function drawMap(canvas, streets, view, base, classes, colours, palette, marked,
     strokeLinks(context, streets, view, groups.get(key), offsetOf, colours[key & 15], WIDTHS[key >> 4] * growth);
   }
   drawJoints(context, streets, view, ink);
-  if (marked >= 0 && marked < streets.nLinks) drawMark(context, streets, view, marked, offsetOf(marked), classes, growth);
+  return canvas;
+}
+
+const MARK_PLAIN = 0;
+const MARK_CONTRACT = 1;
+const MARK_FOLLOWED = 2;
+
+// Where on the canvas a vehicle's word puts it; the driven part counts along the link.
+function placeVehicle(streets, view, word, offsetOf, place) {
+  const link = word >>> 12;
+  const { start, xy, along, side } = streets;
+  const driven = (((word >>> 2) & 1023) + 0.5) / 1024;
+  const [first, last] = [start[link], start[link + 1] - 1];
+  let p = first + 1;
+  while (p < last && along[p] < driven) p++;
+  const span = along[p] - along[p - 1];
+  const share = span > 0 ? (driven - along[p - 1]) / span : 0;
+  const x = xy[2 * p - 2] + share * (xy[2 * p] - xy[2 * p - 2]);
+  const y = xy[2 * p - 1] + share * (xy[2 * p + 1] - xy[2 * p - 1]);
+  const shift = offsetOf(link);
+  place.x = x * view.scale + view.left + side[2 * link] * shift;
+  place.y = view.bottom - y * view.scale - side[2 * link + 1] * shift;
+}
+
+function drawVehicles(context, streets, view, size, words, classes, inks) {
+  const offsetOf = offsetRule(streets, view, classes);
+  const near = Math.min(3, lineGrowth(streets, view));
+  const far = near <= 1; // the whole city: small enough to leave the streets' colours to be seen
+  const place = { x: 0, y: 0 };
+  for (const [mark, ink, width] of [
+    [MARK_PLAIN, inks.plain, far ? 1 : 1.7 * near],
+    [MARK_CONTRACT, inks.contract, far ? 1.4 : 2.5 * near],
+  ]) {
+    const seen = [];
+    for (let k = 0; k < words.length; k++) {
+      if ((words[k] & 3) !== mark) continue;
+      placeVehicle(streets, view, words[k], offsetOf, place);
+      if (place.x < -4 || place.y < -4 || place.x > size.width + 4 || place.y > size.height + 4) continue;
+      seen.push(place.x, place.y);
+    }
+    // A rim of the ground's colour keeps vehicles apart from dark streets.
+    if (!far) drawSquares(context, seen, width + 1.4, inks.ground);
+    drawSquares(context, seen, width, ink);
+  }
+  for (let k = 0; k < words.length; k++) {
+    if ((words[k] & 3) !== MARK_FOLLOWED) continue;
+    placeVehicle(streets, view, words[k], offsetOf, place);
+    context.lineWidth = 2.5;
+    context.strokeStyle = inks.followed;
+    context.fillStyle = inks.ground;
+    context.beginPath();
+    context.arc(place.x, place.y, 6, 0, 2 * Math.PI);
+    context.fill();
+    context.stroke();
+  }
+}
+
+function drawSquares(context, places, width, ink) {
+  context.fillStyle = ink;
+  for (let k = 0; k < places.length; k += 2) context.fillRect(places[k] - width / 2, places[k + 1] - width / 2, width, width);
+}
+
+// The vehicle nearest to a pixel, as its position among the words, or -1.
+function vehicleAt(streets, view, words, classes, x, y, reach) {
+  const offsetOf = offsetRule(streets, view, classes);
+  const place = { x: 0, y: 0 };
+  let [best, bestDistance] = [-1, reach];
+  for (let k = 0; k < words.length; k++) {
+    placeVehicle(streets, view, words[k], offsetOf, place);
+    const distance = Math.hypot(place.x - x, place.y - y);
+    if (distance < bestDistance) [best, bestDistance] = [k, distance];
+  }
+  return best;
+}
+
+// A way on top of everything, with a rim of the ground's colour.
+function drawRoute(context, streets, view, links, inks, dashed) {
+  context.lineJoin = "round";
+  context.lineCap = "round";
+  context.beginPath();
+  for (const link of links) if (link < streets.nLinks) tracePath(context, streets, view, link, 0);
+  context.strokeStyle = inks.ground;
+  context.lineWidth = 6;
+  context.stroke();
+  context.strokeStyle = dashed ? inks.old : inks.route;
+  context.lineWidth = dashed ? 2.5 : 3.5;
+  context.setLineDash(dashed ? [1, 6] : []);
+  context.stroke();
+  context.setLineDash([]);
 }
 
 // The class of streets where there is nothing to tell.
@@ -134,7 +226,7 @@ function drawJoints(context, streets, view, ink) {
 }
 
 function drawMark(context, streets, view, link, shift, classes, growth) {
-  context.strokeStyle = "#f26b21";
+  context.strokeStyle = cssColour(context.canvas, "--rp-new");
   context.lineWidth = WIDTHS[classes ? classes[link] >> 4 : 0] * growth + 3;
   context.beginPath();
   tracePath(context, streets, view, link, shift);

@@ -11,6 +11,7 @@ function readStreets(view) {
   const xy = new Uint16Array(bytes, 16 + 4 * (nLinks + 1), 2 * nPoints);
   const hasTwin = new Uint8Array(bytes, 16 + 4 * (nLinks + 1) + 4 * nPoints, nLinks);
   const box = new Float32Array(4 * nLinks); // of each link: least x, y, greatest x, y
+  const along = new Float32Array(nPoints); // of each point: how much of its link lies before it, 0 to 1
   const side = new Float32Array(2 * nLinks); // unit vector to the right of each link, as it is driven
   const places = new Set(); // joints: where links begin and end
   let sum = 0;
@@ -23,6 +24,7 @@ function readStreets(view) {
       high = Math.max(high, xy[2 * p + 1]);
     }
     box.set([left, low, right, high], 4 * link);
+    measure(start, xy, along, link);
     const [first, last] = [start[link], start[link + 1] - 1];
     const [dx, dy] = [xy[2 * last] - xy[2 * first], xy[2 * last + 1] - xy[2 * first + 1]];
     const length = Math.hypot(dx, dy);
@@ -34,7 +36,16 @@ function readStreets(view) {
     }
   }
   const joints = Array.from(places, (place) => [Math.floor(place / 65536), place % 65536]);
-  return { nLinks, start, xy, hasTwin, box, side, joints, meanLength: nLinks ? sum / nLinks : 1, grid: null };
+  return { nLinks, start, xy, along, hasTwin, box, side, joints, meanLength: nLinks ? sum / nLinks : 1, grid: null };
+}
+
+function measure(start, xy, along, link) {
+  let length = 0;
+  for (let p = start[link] + 1; p < start[link + 1]; p++) {
+    length += Math.hypot(xy[2 * p] - xy[2 * p - 2], xy[2 * p + 1] - xy[2 * p - 1]);
+    along[p] = length;
+  }
+  for (let p = start[link] + 1; length > 0 && p < start[link + 1]; p++) along[p] /= length;
 }
 
 // A view maps the streets' units to pixels: x * scale + left, bottom - y * scale.

@@ -13,14 +13,14 @@ import mesa
 from sim.settlement.adversaries import Temper
 
 if TYPE_CHECKING:
-    from sim.model import CityModel
+    from sim.model import World
     from sim.settlement.offices import FundColumns, ValidatorColumns
 
 
 class LinkFund(mesa.Agent):  # type: ignore[misc]  # mesa carries no types
     """The fund of one link, row `row` of the columns of all funds."""
 
-    def __init__(self, model: CityModel, columns: FundColumns, row: int) -> None:
+    def __init__(self, model: World, columns: FundColumns, row: int) -> None:
         super().__init__(model)
         self.columns = columns
         self.row = row
@@ -49,7 +49,7 @@ class LinkFund(mesa.Agent):  # type: ignore[misc]  # mesa carries no types
 class Validator(mesa.Agent):  # type: ignore[misc]  # mesa carries no types
     """One validator who sat on a panel, row `row` of the columns of all of them."""
 
-    def __init__(self, model: CityModel, columns: ValidatorColumns, row: int) -> None:
+    def __init__(self, model: World, columns: ValidatorColumns, row: int) -> None:
         super().__init__(model)
         self.columns = columns
         self.row = row

@@ -4,7 +4,9 @@ Grain: a cell of d vehicles becomes n = max(1, floor(d / grain + 1/2)) traveller
 the vehicles of every cell are kept.
 
 Departures are drawn by inverse transform of a uniform number u in [0, 1) over a period T. Uniform: T u. Peak (a triangle that
-is highest at T / 2): T sqrt(u / 2) for u <= 1/2, otherwise T (1 - sqrt((1 - u) / 2)).
+is highest at T / 2): T sqrt(u / 2) for u <= 1/2, otherwise T (1 - sqrt((1 - u) / 2)). Plateau, with ramps of
+r = 1/8 of the period: T sqrt(2 r (1 - r) u) while that is at most T r, the same from the end, and T (u (1 - r) + r / 2) between.
+Even: no luck, traveller k of the n of a cell leaves at T (k + 1/2) / n.
 
 Values of time with mean m. Constant: m. Lognormal: exp(mu + sigma z) with z standard normal and mu = ln m - sigma^2 / 2, which
 keeps the mean at m. Classes: the class whose share of [0, 1) holds u.
@@ -32,6 +34,8 @@ MOST_TRAVELLERS: Final = 50_000_000
 """Above this the columns alone take gigabytes; a coarser grain is meant."""
 
 _SMALLEST_UNIFORM: Final = 2.0**-54
+_RAMP: Final = 0.125
+"""Share of the period in which a plateau rises, and in which it falls."""
 
 
 def make_population(
@@ -61,7 +65,7 @@ def make_population(
     od_idx: IndexColumn = np.repeat(np.arange(od.n_cells, dtype=np.int32), n_travellers)
     weight = np.repeat(od.demand_vph / n_travellers, n_travellers)
     key = traveller_key(od, od_start, od_idx)
-    departure_s = departures_s(profile, key, seed)
+    departure_s = departures_s(profile, key, seed, even_shares(od_start, od_idx))
     return Population(od, od_start, od_idx, weight, departure_s, values_of_time(value_of_time, key, seed))
 
 
@@ -88,14 +92,39 @@ def traveller_key(od: OdMatrix, od_start: OffsetColumn, od_idx: IndexColumn) -> 
     return (pair[od_idx] << np.uint64(32)) + rank.astype(np.uint64)
 
 
-def departures_s(profile: Profile, key: NDArray[np.uint64], seed: int) -> FloatColumn:
-    """Return a departure for each key of `traveller_key`, seconds after the start of the profile's period."""
+def even_shares(od_start: OffsetColumn, od_idx: IndexColumn) -> FloatColumn:
+    """Return (k + 1/2) / n for traveller k of the n of each cell."""
+    rank = np.arange(len(od_idx), dtype=np.int64) - od_start[od_idx]
+    return np.asarray((rank + 0.5) / np.diff(od_start)[od_idx])
+
+
+def departures_s(profile: Profile, key: NDArray[np.uint64], seed: int, even: FloatColumn) -> FloatColumn:
+    """Return a departure for each key of `traveller_key`, seconds after the start of the profile's period.
+
+    Parameters
+    ----------
+    even
+        `even_shares` of the same travellers.
+    """
+    if profile.shape == "even":
+        return even * profile.period_s
     uniform = uniforms(seed, "departure", key)
     if profile.shape == "uniform":
         return uniform * profile.period_s
+    if profile.shape == "plateau":
+        return _plateau(uniform) * profile.period_s
     rising = np.sqrt(uniform / 2)
     falling = 1 - np.sqrt((1 - uniform) / 2)
     return np.asarray(np.where(uniform <= 0.5, rising, falling) * profile.period_s)
+
+
+def _plateau(uniform: FloatColumn) -> FloatColumn:
+    """Return shares of the period, by inverse transform of the trapezoid."""
+    on_ramp = _RAMP / (2 * (1 - _RAMP))
+    rising = np.sqrt(2 * _RAMP * (1 - _RAMP) * uniform)
+    falling = 1 - np.sqrt(2 * _RAMP * (1 - _RAMP) * (1 - uniform))
+    level = uniform * (1 - _RAMP) + _RAMP / 2
+    return np.asarray(np.where(uniform < on_ramp, rising, np.where(uniform > 1 - on_ramp, falling, level)))
 
 
 def values_of_time(value_of_time: ValueOfTime, key: NDArray[np.uint64], seed: int) -> FloatColumn:

@@ -2,8 +2,8 @@
 
 Columns: `origin` and `destination` (ids of zones, or of nodes where the network has no zones), and where they are there
 `departure_s` (seconds after midnight or whatever the file counts from; otherwise drawn from the profile), `weight` (vehicles; 1)
-and `vot_per_h` (credits an hour; otherwise drawn as for other demand). Static traffic takes the vehicles of the list as those of
-an hour, unless the scenario names a window: then they are scaled to an hour.
+and `vot_per_h` (credits an hour; otherwise drawn as for other demand). `sim.demand.trip_paths` reads `path`. Static traffic takes
+the vehicles of the list as those of an hour, unless the scenario names a window: then they are scaled to an hour.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.arrays import FloatColumn, IdColumn, IndexColumn
+from sim.arrays import BoolColumn, FloatColumn, IdColumn, IndexColumn
 from sim.demand.od import od_from_cells
 from sim.demand.population import OdMatrix, Population
-from sim.demand.travellers import departures_s, traveller_key, values_of_time
+from sim.demand.travellers import departures_s, even_shares, traveller_key, values_of_time
 from sim.errors import InputError
 from sim.network.road_network import RoadNetwork
 from sim.network.table_file import Table, read_table
@@ -73,7 +73,7 @@ def read_trip_list(path: Path, network: RoadNetwork) -> TripRows:
         The file is missing, no table or without trips, lacks a column, names a zone (node) that does not exist, or holds a number
         that means nothing.
     """
-    table = read_table(path, COLUMNS)
+    table = read_table(path, COLUMNS, nan_is_blank=False)
     table.require(COLUMNS[:2])
     if not table.n_rows:
         raise InputError("the list has no trips", source=path, allowed="at least one row")
@@ -110,6 +110,19 @@ def _places(table: Table, name: str, place_of: dict[str, int], kind: str) -> NDA
     return np.array(places, dtype=np.int64)
 
 
+def traveller_rows(trips: TripRows, spec: TripsDemand | MatsimDemand) -> NDArray[np.int64]:
+    """Return the rows of a list that travel between zones in the window, by cell and inside a cell in the order of the file."""
+    pair = trips.origin_idx.astype(np.int64) * len(trips.zone_id) + trips.destination_idx
+    travels = ~_outside_window(trips, spec) & (trips.origin_idx != trips.destination_idx)
+    order = np.argsort(pair, kind="stable")
+    return np.asarray(order[travels[order]])
+
+
+def _outside_window(trips: TripRows, spec: TripsDemand | MatsimDemand) -> BoolColumn:
+    timed = ~np.isnan(trips.departure_s)
+    return np.asarray(timed & ((trips.departure_s < spec.start_s) | (trips.departure_s >= (spec.end_s or np.inf))))
+
+
 def population_of_trips(
     trips: TripRows, spec: TripsDemand | MatsimDemand, seed: int, *, source: Path
 ) -> tuple[OdMatrix, Population, tuple[str, ...]]:
@@ -124,24 +137,24 @@ def population_of_trips(
         No trip between different zones departs in the window.
     """
     notes: tuple[str, ...] = ()
-    timed = ~np.isnan(trips.departure_s)
-    early_or_late = timed & ((trips.departure_s < spec.start_s) | (trips.departure_s >= (spec.end_s or np.inf)))
-    if early_or_late.any():
-        notes += (f"{int(early_or_late.sum()):,} trips depart outside the window and are left out.",)
-    trips = trips.take(~early_or_late)
+    outside = _outside_window(trips, spec)
+    if outside.any():
+        notes += (f"{int(outside.sum()):,} trips depart outside the window and are left out.",)
+    row = traveller_rows(trips, spec)
     scale = spec.scale
     if spec.end_s is not None:
         scale *= SECONDS_PER_HOUR / (spec.end_s - spec.start_s)
     weight = trips.weight * scale
-    od = od_from_cells(trips.zone_id, trips.origin_idx, trips.destination_idx, weight, source=source)
-    pair = trips.origin_idx.astype(np.int64) * len(trips.zone_id) + trips.destination_idx
-    order = np.argsort(pair, kind="stable")
-    order = order[(trips.origin_idx != trips.destination_idx)[order]]
+    od = od_from_cells(
+        trips.zone_id, trips.origin_idx[~outside], trips.destination_idx[~outside], weight[~outside], source=source
+    )
+    pair = trips.origin_idx[row].astype(np.int64) * len(trips.zone_id) + trips.destination_idx[row]
     cell_pair = od.origin_zone_idx.astype(np.int64) * len(trips.zone_id) + od.destination_zone_idx
-    od_start = np.concatenate([np.searchsorted(pair[order], cell_pair), [len(order)]]).astype(np.int64)
+    od_start = np.concatenate([np.searchsorted(pair, cell_pair), [len(row)]]).astype(np.int64)
     od_idx = np.repeat(np.arange(od.n_cells, dtype=np.int32), np.diff(od_start))
     key = traveller_key(od, od_start, od_idx)
-    departure_s, vot_per_h = trips.departure_s[order], trips.vot_per_h[order]
-    departure_s = np.where(np.isnan(departure_s), departures_s(spec.profile, key, seed) + spec.start_s, departure_s)
+    departure_s, vot_per_h = trips.departure_s[row], trips.vot_per_h[row]
+    drawn_s = departures_s(spec.profile, key, seed, even_shares(od_start, od_idx)) + spec.start_s
+    departure_s = np.where(np.isnan(departure_s), drawn_s, departure_s)
     vot_per_h = np.where(np.isnan(vot_per_h), values_of_time(spec.value_of_time, key, seed), vot_per_h)
-    return od, Population(od, od_start, od_idx, weight[order], departure_s - spec.start_s, vot_per_h), notes
+    return od, Population(od, od_start, od_idx, weight[row], departure_s - spec.start_s, vot_per_h), notes

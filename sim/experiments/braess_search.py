@@ -35,6 +35,7 @@ from sim.metrics import equilibrium_margin
 from sim.network.changes import without_links
 from sim.network.road_network import RoadNetwork
 from sim.parallel import thread_count
+from sim.spec_traffic import require_static
 
 NARROW_GAP: Final = 1e-9
 MODERATE_GAP: Final = 1e-7
@@ -165,7 +166,7 @@ def braess_search(built: BuiltScenario, *, top: int = 10, examine: int = EXAMINE
     for name, number in (("--top", top), ("--examine", examine)):
         if number < 1:
             raise InputError(f"{number}", source=name, allowed="a whole number from 1")
-    bound = built.spec.traffic.max_iterations
+    bound = require_static(built.spec.traffic, "the search for Braess links").max_iterations
     selfish = solve_principle(
         built.problem, Principle.USER_EQUILIBRIUM, name="selfish", gap=NARROW_GAP, max_iterations=bound, say=say
     )
@@ -256,7 +257,7 @@ def _without(built: BuiltScenario, link_idx: int, gap: float, start: WarmStart |
         streets = make_streets(without_links(built.network, closed), built.problem.od)
     except InputError:
         return None
-    bound = built.spec.traffic.max_iterations
+    bound = require_static(built.spec.traffic, "the search for Braess links").max_iterations
     return solve(streets.problem, Principle.USER_EQUILIBRIUM, gap=gap, max_iterations=bound, start=start)
 
 

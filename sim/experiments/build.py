@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.od_estimation import CountFit
 from sim.assignment.problem import AssignmentProblem
@@ -21,7 +23,7 @@ from sim.demand.travellers import make_population
 from sim.errors import InputError
 from sim.experiments.counted_demand import count_notes, fit_counts
 from sim.experiments.scenarios import require_names
-from sim.experiments.streets import Changes, changed_streets, make_streets
+from sim.experiments.streets import Changes, Streets, changed_streets, make_streets
 from sim.network import synthetic
 from sim.network.gmns import GMNS_FILES, read_gmns
 from sim.network.junctions import JunctionRules
@@ -45,6 +47,7 @@ from sim.spec_networks import (
     SyntheticNetwork,
     TntpNetwork,
 )
+from sim.spec_traffic import QueueSettings, require_static
 
 if TYPE_CHECKING:
     from sim.mechanisms.protocol import Mechanism
@@ -110,19 +113,11 @@ def build_scenario(spec: ScenarioSpec, folder: Path) -> BuiltScenario:
     require_names(spec, folder=folder)
     network, inputs = build_network(spec.network, folder)
     demand = build_demand(spec.demand, network, folder, spec.seed)
-    for key in ("trips", "file"):
-        name = getattr(spec.demand, key, None)
-        if name is not None:
-            inputs[name] = folder / name
-    for key in ("production_grid", "attraction_grid"):
-        name = getattr(spec.demand, key, None)
-        if name is not None:
-            inputs[name] = folder / name
+    inputs |= demand_inputs(spec, folder)
     streets, count_fit = fit_counts(spec.demand, make_streets(demand.network, demand.od), folder)
     population, notes = demand.population, demand.notes
     if count_fit is not None:
         assert spec.demand.counts is not None  # there is no fit without counts
-        inputs[spec.demand.counts.file] = folder / spec.demand.counts.file
         rules = spec.demand
         population = make_population(count_fit.od, rules.vehicles_per_traveller, rules.value_of_time, rules.profile, spec.seed)
         notes += count_notes(count_fit)
@@ -133,12 +128,27 @@ def build_scenario(spec: ScenarioSpec, folder: Path) -> BuiltScenario:
         population,
         streets.turn_graph,
         streets.problem,
-        _attribution(spec.network) + notes + (() if changes is None else changes.notes),
+        _attribution(spec.network) + notes + _fixed_cost_notes(streets, population) + (() if changes is None else changes.notes),
         inputs,
         folder,
         changes,
         count_fit,
     )
+
+
+def demand_inputs(spec: ScenarioSpec, folder: Path) -> dict[str, Path]:
+    """Return the files that the demand of a scenario is read from, by their names in the scenario."""
+    names = [getattr(spec.demand, key, None) for key in ("trips", "file", "production_grid", "attraction_grid")]
+    if spec.demand.counts is not None:
+        names.append(spec.demand.counts.file)
+    return {name: folder / name for name in names if name is not None}
+
+
+def _fixed_cost_notes(streets: Streets, population: Population) -> tuple[str, ...]:
+    """Return what must be told where tolls or distance meet different values of time: routes do not know of the difference."""
+    if np.ptp(population.vot_per_h) == 0 or not (streets.network.fixed_cost_s > 0).any():
+        return ()
+    return ("Tolls and distance costs of the network count as the same seconds for everybody, whatever the value of time.",)
 
 
 def _attribution(spec: NetworkSpec) -> tuple[str, ...]:
@@ -251,7 +261,12 @@ def validation_content(built: BuiltScenario) -> dict[str, Any]:
         "notes": list(built.notes),
     }
     quality = quality_of(built.network).content(built.network)
-    return {"scenario": built.spec.name, "network": describe(built.network), "quality": quality, "demand": demand}
+    content = {"scenario": built.spec.name, "network": describe(built.network), "quality": quality, "demand": demand}
+    if isinstance(built.spec.traffic, QueueSettings):
+        from sim.experiments.queue_build import build_queues, queue_content
+
+        content["queues"] = queue_content(build_queues(built))
+    return content
 
 
 def make_world(built: BuiltScenario, name: str, optimum: Assignment | None) -> CityModel:
@@ -264,7 +279,7 @@ def make_world(built: BuiltScenario, name: str, optimum: Assignment | None) -> C
     spec = built.spec
     mechanism: Mechanism
     if name == "selfish":
-        mechanism = Selfish(spec.seed, spec.traffic.atomic_gap)
+        mechanism = Selfish(spec.seed, require_static(spec.traffic, "worlds of routes").atomic_gap)
     else:
         if name != "optimum" or optimum is None:
             raise ValueError(f"{name} is no world of this kind, or the system optimum that it needs is not solved")

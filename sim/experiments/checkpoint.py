@@ -10,6 +10,7 @@ that wrote them.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,9 +18,9 @@ import os
 import pickle
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from sim.assignment.problem import AssignmentProblem, Principle
 from sim.errors import InputError, RunFailedError
 from sim.experiments.progress import Say
 from sim.experiments.record import lock_text
-from sim.experiments.work import Work, content_digest
+from sim.experiments.work import Work, content_digest, parts_digest
 from sim.model import CityModel
 from sim.spec import ScenarioSpec
 
@@ -39,6 +40,7 @@ _FORMAT = 1
 _DIGEST_LENGTH = 32
 _ADMITTED_ROOTS = ("sim", "contracts_model", "numpy")
 _ADMITTED_BUILTINS = {"set", "frozenset", "slice", "range", "complex", "bytearray", "object"}
+_Found = TypeVar("_Found")
 _ADMITTED_OTHERS = {("collections", "OrderedDict"), ("collections", "defaultdict"), ("collections", "deque")}
 
 
@@ -106,6 +108,32 @@ class CheckpointedWork(Work):
         solved = super().solve(problem, principle, name=name, gap=gap, max_iterations=max_iterations, say=say)
         self._write(file, solved)
         return solved
+
+    def remember(self, what: str, parts: Sequence[Any], compute: Callable[[], _Found]) -> _Found:
+        """Return what was found from the same parts, from its checkpoint where there is one."""
+        file = self._file_of(what, parts)
+        there = self._read(file)
+        if there is not None:
+            return cast("_Found", there)
+        found = compute()
+        self._write(file, found)
+        return found
+
+    def night_by_night(self, what: str, parts: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+        """Return what reads the state that was kept, and what keeps one, unless one was kept a moment ago."""
+        file = self._file_of(f"{what} by night", parts)
+
+        def keep(state: Any) -> None:
+            if time.monotonic() - self._kept_at >= self._seconds_between:
+                self._write(file, state)
+                self._kept_at = time.monotonic()
+
+        return (lambda: self._read(file)), keep
+
+    def _file_of(self, what: str, parts: Sequence[Any]) -> str:
+        """Return the file of what depends on some parts, which are written by name from now on."""
+        self._shared = {f"part {place}": part for place, part in enumerate(parts) if dataclasses.is_dataclass(part)}
+        return f"{what.replace(' ', '_')}-{parts_digest(parts)[:16]}.pickle"
 
     def begin(self, world: CityModel) -> None:
         """Give a world the state that was kept of it."""

@@ -28,6 +28,7 @@ from sim.settlement.enforcement import enforce
 from sim.settlement.members import believed_costs, in_parts, settle_members
 from sim.settlement.money import MICRO_PER_CREDIT
 from sim.settlement.netting import where_members_stand
+from sim.settlement.offices import others_net_micro
 from sim.settlement.outcome import Enforcement
 from sim.spec import Adversaries
 
@@ -112,22 +113,8 @@ def _settle(
     return money, {
         "true_up_micro": settlement.true_up_micro,
         "shortfall_micro": settlement.shortfall_micro,
-        "others_net_micro": _others(enforcement),
+        "others_net_micro": others_net_micro(enforcement),
     }
-
-
-def _others(enforcement: Enforcement) -> dict[str, int]:
-    """Return what those who are no travellers received minus what they paid; with the travellers' transfers it adds up to 0."""
-    escrows = enforcement.escrows
-    accounts = escrows.accounts
-    groups = {
-        "fees": np.array([accounts.fees]),
-        "validators": accounts.validators,
-        "griefers": accounts.griefers,
-        "treasury": np.array([accounts.treasury]),
-        "forfeits": np.array([accounts.forfeits]),
-    }
-    return {name: int(escrows.position_micro(rows).sum()) for name, rows in groups.items()}
 
 
 def _savings(built: BuiltScenario, world: CityModel, setting: MarketSetting) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from sim.rng import uniforms
 from sim.settlement.adversaries import plays
 from sim.settlement.money import MICRO_PER_CREDIT, round_to_total, split_micro, to_micro
 from sim.settlement.outcome import Enforcement
+from sim.spec_traffic import require_static
 from sim.units import SECONDS_PER_HOUR
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def make_market_world(built: BuiltScenario, name: str, setting: MarketSetting, n
         return CityModel(built.problem, built.population, pairwise, spec.seed)
     if name == "random_control":
         return CityModel(built.problem, built.population, RandomControl(baseline, n_moves, spec.seed), spec.seed)
-    toll = Toll(Refund(name), baseline, spec.seed, spec.traffic.atomic_gap)
+    toll = Toll(Refund(name), baseline, spec.seed, require_static(spec.traffic, "tolls").atomic_gap)
     return CityModel(built.problem, built.population, toll, spec.seed, toll_s=setting.toll_s)
 
 
@@ -167,7 +168,7 @@ def close_market(built: BuiltScenario, world: CityModel, setting: MarketSetting)
     elif name == "random_control":
         money, content = np.zeros(built.population.n_travellers, np.int64), {}
     else:
-        money, content = _toll_money(world)
+        money, content = _toll_money(world, setting.value)
     return MarketOutcome(money, content | common_content(built, world, setting, money))
 
 
@@ -213,9 +214,9 @@ def _direct_money(world: CityModel) -> tuple[OffsetColumn, dict[str, Any]]:
     return money, {"deals": mechanism.n_deals, "fees_micro": fees_micro, "payments_micro": payments_micro}
 
 
-def _toll_money(world: CityModel) -> tuple[OffsetColumn, dict[str, Any]]:
+def _toll_money(world: CityModel, value: FloatColumn) -> tuple[OffsetColumn, dict[str, Any]]:
     mechanism: Any = world.mechanism
-    paid, refund = mechanism.paid_and_refunded(world.traffic)
+    paid, refund = mechanism.paid_and_refunded(world.traffic, value)
     paid_micro = to_micro(paid)
     revenue = int(paid_micro.sum())
     if refund is None:

@@ -23,6 +23,7 @@ from sim.experiments.market import (
 from sim.experiments.progress import Say
 from sim.experiments.scenarios import MARKET_WORLDS
 from sim.model import CityModel
+from sim.negotiation.baseline import MOST_WARM_UP_DAYS
 from sim.negotiation.entitlement import Extortion, extortion_rent
 from sim.spec import Adversaries, Report
 
@@ -111,12 +112,14 @@ def run_market(built: BuiltScenario, solved: Mapping[str, Assignment], *, live: 
             close = close_coalition if name == "coalition" else close_market
             outcomes[name] = close(built, worlds[name], setting)
     missed: tuple[str, ...] = ()
+    if not setting.baseline.at_rest:
+        missed = (f"baseline: some travellers still gained by changing after {MOST_WARM_UP_DAYS} days of warm-up",)
     levels: tuple[Level, ...] = ()
     if "coalition" in outcomes:
         if spec.adversaries != Adversaries():
             with phase("the honest window"):
                 outcomes["coalition"] = _with_cheats(built, worlds["coalition"], setting, outcomes["coalition"])
-        missed = misses_of("coalition", outcomes["coalition"].content)
+        missed += misses_of("coalition", outcomes["coalition"].content)
         if spec.report != Report():
             with phase("further levels"):
                 levels = _levels(built, setting, live, most_days)

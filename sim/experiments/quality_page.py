@@ -1,4 +1,7 @@
-"""The quality report of a network as one self-contained HTML page with a map of its doubts: `routepact validate --out`."""
+"""The quality report of a network as one self-contained HTML page with a map of its doubts.
+
+`routepact validate --out` writes it; a run on an imported network has it beside its report.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from sim.experiments.record_tables import link_table
 from sim.network.quality import QualityReport
 from sim.network.road_network import RoadNetwork
 
+QUALITY = "quality.html"
+"""The page in a run folder."""
 _TEMPLATE = "quality.html.jinja"
 
 

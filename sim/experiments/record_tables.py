@@ -22,7 +22,9 @@ from sim.demand.population import Population
 from sim.network.road_network import Provenance, RoadNetwork
 
 GEOMETRY_COLUMN = "geometry"
-Stage: TypeAlias = Literal["solver", "days"]
+LINK_TIMES, CITY_TIMES, TRAJECTORIES = "link_times", "city_times", "trajectories"
+"""Names of the tables of queue traffic (`sim.experiments.queue_record`)."""
+Stage: TypeAlias = Literal["solver", "days", "bound"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,8 @@ class TripColumns:
         Traveller i drives links `path_link_idx[path_start[i]:path_start[i + 1]]`; shapes (n_travellers + 1,) and (n_path_links,).
     money_micro
         What each traveller received minus what he paid, in micro-credits; None in a world without money, which gets no column.
+    departure_s, arrival_s
+        When each traveller left and arrived (NaN for never) in queue traffic; None in static traffic, which gets no columns.
     """
 
     travel_time_s: FloatColumn | None = None
@@ -62,6 +66,8 @@ class TripColumns:
     path_start: OffsetColumn | None = None
     path_link_idx: IndexColumn | None = None
     money_micro: OffsetColumn | None = None
+    departure_s: FloatColumn | None = None
+    arrival_s: FloatColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,8 @@ class ConvergenceRow:
     world
         Name of the world.
     stage
-        "solver" for iterations of the continuous solution, "days" for days of the travellers' own choices.
+        "solver" for iterations of the continuous solution, or days tried in the search for the best one; "days" for days of the
+        travellers' own choices; "bound" for evaluations of a lower bound, which is the total then.
     step
         Iteration or day, counted from 1 (0 for the state before the first).
     relative_gap
@@ -141,7 +148,8 @@ def trips_table(
     Parameters
     ----------
     population, worlds
-        Who travelled, and what each world did to them. A world with money has a column `<world>_money_micro`.
+        Who travelled, and what each world did to them. A world with money has a column `<world>_money_micro`, one of queue
+        traffic `<world>_departure_s` and `<world>_arrival_s`.
     baseline_cost_s
         Cost of each traveller on the route that the lottery drew, shape (n_travellers,).
     is_member
@@ -168,6 +176,10 @@ def trips_table(
     for world, result in worlds.items():
         columns[f"{world}_travel_time_s"] = _nullable_floats(f"{world} travel_time_s", result.travel_time_s, n_travellers)
         columns[f"{world}_cost_s"] = _nullable_floats(f"{world} cost_s", result.cost_s, n_travellers)
+        for name in ("departure_s", "arrival_s"):
+            times = getattr(result, name)
+            if times is not None:
+                columns[f"{world}_{name}"] = _nullable_floats(f"{world} {name}", times, n_travellers)
         columns[f"{world}_path"] = _paths(world, result, n_travellers)
         if result.money_micro is not None:
             _require_length(f"{world} money_micro", result.money_micro, n_travellers)

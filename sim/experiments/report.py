@@ -1,4 +1,4 @@
-"""A finished run as one HTML page that needs nothing else: no network, no script, no file beside it.
+"""A finished run as one HTML page that needs nothing else: no network, no script, no file beside it (one it names: quality.html).
 
 Everything on the page comes from the files of the run folder, so that any old run can be reported again; the same folder gives
 the same bytes.
@@ -25,8 +25,10 @@ from sim.experiments import report_emissions as emitted
 from sim.experiments import report_format as text
 from sim.experiments import report_maps as maps
 from sim.experiments import report_market as market
+from sim.experiments import report_queue as queued
 from sim.experiments import report_sections as sections
 from sim.experiments import report_what_if as changed
+from sim.experiments.quality_page import QUALITY
 from sim.experiments.record import LOCK, MANIFEST, REPORT, RecordedRun, add_file, read_run
 from sim.experiments.record_tables import GEOMETRY_COLUMN
 from sim.experiments.report_sections import OPTIMUM, SELFISH
@@ -162,8 +164,9 @@ def _content(run: RecordedRun, ledger: LedgerCheck | None) -> dict[str, Any]:
     contracts_found = contracts.contracts_section(run, links, ledger)
     money = _market_content(run, None if contracts_found is None else contracts_found.defectors)
     counts = counted.counts_section(run)
+    queue = queued.queue_section(run, links)
     emissions = emitted.emissions(links, list(sections.worlds_of(run)))
-    figures, map_remark = _maps(links, geo_metadata)
+    figures, map_remark = _maps(links, geo_metadata, links_are_queues=queue is not None)
     notes = [str(note) for note in run.manifest.get("notes", ())]
     return {
         "scenario": run.scenario,
@@ -191,9 +194,14 @@ def _content(run: RecordedRun, ledger: LedgerCheck | None) -> dict[str, Any]:
         "time_rows": [] if times is None else sections.time_rows(times),
         "time_charts": [] if times is None else [*_change_charts(times), *_time_charts(times)],
         "convergence_charts": list(_convergence_charts(run)),
-        "busiest": sections.busiest_links(links) if f"{SELFISH}_flow_vph" in links else [],
+        "queue": queue,
+        "queue_charts": [] if queue is None else [_curve_figure(figure) for figure in queue.figures],
+        "delay_maps": [] if queue is None else list(_delay_maps(queue, links, geo_metadata)),
+        "busiest": sections.busiest_links(links) if queue is None and f"{SELFISH}_flow_vph" in links else [],
         "source_colours": _SOURCE_COLOURS,
         "provenance": sections.provenance_bars(links) if links else [],
+        "quality": run.manifest["network"].get("quality"),
+        "quality_page": QUALITY if QUALITY in run.manifest["files"] else None,
         "files": {name: entry for name, entry in run.manifest["files"].items() if name != REPORT},
         "lock_text": (run.path / LOCK).read_text(encoding="utf-8"),
         "manifest_name": MANIFEST,
@@ -277,7 +285,11 @@ def _links(run: RecordedRun) -> tuple[dict[str, Any], bytes | None]:
     return {name: table[name].to_numpy() for name in table.column_names}, (table.schema.metadata or {}).get(b"geo")
 
 
-def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[MapFigure], str]:
+def _flow_remark(links_are_queues: bool) -> str:
+    return " Flow: all vehicles over the time in which people depart." if links_are_queues else ""
+
+
+def _maps(links: Mapping[str, Any], geo_metadata: bytes | None, *, links_are_queues: bool = False) -> tuple[list[MapFigure], str]:
     """Return the maps, and a remark that says what the reader sees or why there is no map."""
     worlds = [name.removesuffix("_flow_vph") for name in links if name.endswith("_flow_vph")]
     if not worlds:
@@ -294,7 +306,7 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
         map_figure(
             load,
             f"Load in the {world_text(world)} world",
-            "Colour: flow over capacity. Width: flow. Grey streets carry nobody.",
+            "Colour: flow over capacity. Width: flow. Grey streets carry nobody." + _flow_remark(links_are_queues),
             ("0", "flow / capacity", f"{maps.LOAD_LIMIT:g} and more"),
         )
     ]
@@ -319,6 +331,21 @@ def _maps(links: Mapping[str, Any], geo_metadata: bytes | None) -> tuple[list[Ma
             )
         )
     return figures, "The network has no coordinates: this is a schematic, distances mean nothing." if shapes.schematic else ""
+
+
+def _curve_figure(figure: queued.CurveFigure) -> ChartFigure:
+    return ChartFigure(figure.title, figure.caption, Markup(figure.svg), figure.legend)
+
+
+def _delay_maps(found: queued.QueueSection, links: Mapping[str, Any], geo_metadata: bytes | None) -> Iterator[MapFigure]:
+    shapes = maps.link_shapes(links, geo_metadata)
+    if shapes is None:
+        return
+    limit_h = queued.delay_limit_h(found.delay_h)
+    for world, delay_h in found.delay_h.items():
+        title = f"Time lost in the {world_text(world)} world"
+        ends = ("0", "vehicle-hours on the link", f"{text.significant(limit_h, 2)} and more")
+        yield map_figure(maps.delay_map(shapes, delay_h, limit_h), title, "Against free flow, over the whole day.", ends)
 
 
 def _counts_chart(found: counted.CountsSection) -> ChartFigure:
@@ -402,6 +429,8 @@ def _convergence_charts(run: RecordedRun) -> Iterator[ChartFigure]:
         "solver": ("Solvers", "Continuous solutions."),
         "days": ("Travellers", "Travellers who choose their routes day by day."),
     }
+    if run.poa.get("traffic") == "queue":
+        titles = {"days": ("Gap by day", "Of those who were searched: a sample on most days, everybody on the last.")}
     for stage, (title, caption) in titles.items():
         series = {}
         for world in dict.fromkeys(columns["world"].tolist()):

@@ -93,6 +93,31 @@ def curve_svg(
     return draw_svg(draw, description, names), colour_variables(names)
 
 
+def lines_svg(
+    series: Mapping[str, tuple[FloatColumn, FloatColumn]], *, x_label: str, y_label: str, from_zero: bool, description: str
+) -> tuple[str, dict[str, str]]:
+    """Return lines of (x, y), each with its own x, and the CSS variable of each line's colour.
+
+    `from_zero` lets both axes begin at 0.
+    """
+    names = list(series)
+
+    def draw(axes: Axes) -> None:
+        for position, (name, (x, y)) in enumerate(series.items()):
+            line = {"color": stand_in(name, names), "linestyle": _DASHES[position % len(_DASHES)], "linewidth": 1.8}
+            axes.plot(x, y, **line)
+        if from_zero:
+            axes.set_xlim(left=0.0)
+            axes.set_ylim(bottom=0.0)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.6g}"))
+        axes.set_xlabel(x_label)
+        y_axis_label(axes, y_label)
+
+    return draw_svg(draw, description, names), colour_variables(names)
+
+
 def histogram_svg(seconds: Mapping[str, FloatColumn], weight: FloatColumn, *, up_to_s: float, description: str) -> str:
     """Return the distribution of travel times of each world, as shares of the vehicles, up to `up_to_s` seconds."""
     unit_s, unit = _time_unit(up_to_s)

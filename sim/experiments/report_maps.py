@@ -143,6 +143,17 @@ def difference_map(shapes: LinkShapes, links: Mapping[str, Any], first: str, sec
     return _picture(shapes, change, emphasis, size > 0.01 * limit_vph, Normalize(-limit_vph, limit_vph), ramps), limit_vph
 
 
+def delay_map(shapes: LinkShapes, delay_h: FloatColumn, limit_h: float) -> Picture:
+    """Draw the streets coloured and as wide as the time that is lost on them, vehicle-hours; the colours end at `limit_h`."""
+    delay = delay_h[shapes.link_idx]
+    ramps: dict[Theme, Colormap] = {
+        "light": LinearSegmentedColormap.from_list("delay", ["#f3c9a0", "#e08214", "#8c2d04", "#4a0d02"]),
+        "dark": LinearSegmentedColormap.from_list("delay", ["#6b4a2a", "#e08214", "#ffc98a", "#fff3e4"]),
+    }
+    emphasis = np.minimum(1.0, delay / limit_h) ** 0.6
+    return _picture(shapes, delay, emphasis, delay > 0.01 * limit_h, Normalize(0.0, limit_h), ramps)
+
+
 def doubt_map(shapes: LinkShapes, doubts: FloatColumn) -> Picture:
     """Draw the streets with doubts, coloured by their number (shape as `shapes.link_idx`); the others are grey."""
     most = max(2.0, float(doubts.max(initial=0.0)))

@@ -46,6 +46,7 @@ _MEANING = {
     "toll_od": "refunded inside each pair of zones",
     "random_control": "as many detours, drawn at random",
 }
+_QUEUE_MEANING = {OPTIMUM: "the best day found; gap to what is proven"}
 _PROVENANCE = {
     "file": "stated by the network file",
     "tag": "map tag",
@@ -192,6 +193,8 @@ def headline(run: RecordedRun, *, has_fixed_cost: bool) -> Headline:
     else:
         kind = "costs {} more than it need: {} instead of {} (time and fixed costs, in seconds)."
         plain = "{} longer than it need be: {} instead of {}."
+        if run.poa.get("traffic") == "queue":
+            plain = "{} longer than on the best day found: {} instead of {}."
         sentence = (
             "Selfish routing makes the average trip " + plain.format(text.percent(excess), *means)
             if not has_fixed_cost
@@ -208,9 +211,10 @@ def world_rows(run: RecordedRun) -> list[WorldRow]:
     """
     worlds = worlds_of(run)
     optimum_s = float(worlds[OPTIMUM]["total_time_s"]) if OPTIMUM in worlds else None
+    meaning = _MEANING | (_QUEUE_MEANING if run.poa.get("traffic") == "queue" else {})
     rows = []
     for name, world in worlds.items():
-        rows.append(_world_row(name, world_name(name), world, optimum_s, remark=_MEANING.get(name, "")))
+        rows.append(_world_row(name, world_name(name), world, optimum_s, remark=meaning.get(name, "")))
         if optimum_s:
             interval = _numbers(run, f"worlds.{name}.ratio_interval", world.get("ratio_interval"), 2)
             rows[-1] = replace(
@@ -224,10 +228,11 @@ def world_rows(run: RecordedRun) -> list[WorldRow]:
             total_s = float(world["total_time_s"])
             mean_s = float(world["mean_time_s"]) * float(bound_s) / total_s if total_s > 0 else 0.0
             bound = {"total_time_s": bound_s, "mean_time_s": mean_s}
-            rows.append(_world_row(name, "lower bound", bound, optimum_s, remark="proven: no assignment takes less", detail=True))
+            rows.append(_world_row(name, "lower bound", bound, optimum_s, remark="proven: nothing takes less", detail=True))
         if name == SELFISH and run.poa.get("baseline") is not None:
             require_totals(run, "baseline", run.poa["baseline"])
-            remark = "drawn by lottery; markets start here"
+            in_queues = run.poa.get("traffic") == "queue"
+            remark = "what the selfish day cost; the market starts here" if in_queues else "drawn by lottery; markets start here"
             rows.append(_world_row(name, "baseline", run.poa["baseline"], optimum_s, remark=remark, detail=True))
     return rows
 

@@ -1,7 +1,7 @@
 """A recorded run, run again from its lock file, and whether every byte of its results agrees.
 
-What depends on the clock or the machine (manifest.json, and report.html, which shows it) is left out; everything else counts:
-poa.json, the lock file, every table.
+What depends on the clock or the machine (manifest.json, and report.html, which shows it) is left out, and so is quality.html,
+whose figures the input files decide; everything else counts: poa.json, the lock file, every table.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from sim.errors import InputError
+from sim.experiments.build import demand_inputs
 from sim.experiments.progress import Say, say_nothing
+from sim.experiments.quality_page import QUALITY
 from sim.experiments.record import LOCK, MANIFEST, REPORT, RecordedRun, fingerprint, read_run
 from sim.experiments.run import record, run
 from sim.spec import ScenarioSpec, parse_scenario
 
 Agreement: TypeAlias = Literal["same", "different", "missing", "new", "damaged"]
 """missing: the new run has no such file; new: only it has one; damaged: the recorded file changed since it was written."""
-_CLOCK = (MANIFEST, REPORT)
+_LEFT_OUT = (MANIFEST, REPORT, QUALITY)
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ def reproduce(path: Path, *, folder: Path | None = None, out: Path | None = None
     result = run(spec, start, say=say)
     with tempfile.TemporaryDirectory(prefix="routepact-") as scratch:
         again = read_run(record(result, out or Path(scratch) / "run", say=say))
-        names = sorted({*recorded.manifest["files"], *again.manifest["files"]} - set(_CLOCK))
+        names = sorted({*recorded.manifest["files"], *again.manifest["files"]} - set(_LEFT_OUT))
         files = tuple(_agreement(name, recorded, again) for name in names)
     return Reproduction(path, files, _versions_apart(recorded.manifest["versions"], again.manifest["versions"]))
 
@@ -118,10 +120,10 @@ def _folder_of(recorded: RecordedRun, folder: Path | None) -> Path:
 
 
 def _require_same_inputs(recorded: RecordedRun, spec: ScenarioSpec, start: Path) -> None:
-    if spec.network.source == "bundled":
-        return  # the program brings it along, and its version is compared
+    # A bundled city comes with the program, whose version is compared.
+    beside = demand_inputs(spec, start) if spec.network.source == "bundled" else recorded.manifest["inputs"]
     for name, then in recorded.manifest["inputs"].items():
-        if fingerprint(start / name) != then:
+        if name in beside and fingerprint(start / name) != then:
             raise InputError("is not the file that the run read", source=start / name, allowed=f"SHA-256 {then['sha256']}")
 
 

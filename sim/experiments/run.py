@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +17,15 @@ import pyarrow as pa
 from sim.assignment.equilibrium import Assignment
 from sim.assignment.price import price_of_assignments
 from sim.assignment.problem import Principle
+from sim.errors import InputError
 from sim.experiments.build import BuiltScenario, make_world
 from sim.experiments.counted_demand import count_tables, counts_content
 from sim.experiments.levels import level_table
 from sim.experiments.market import MarketOutcome, MarketSetting
 from sim.experiments.market_run import Level, run_market
 from sim.experiments.progress import Say, say_nothing
+from sim.experiments.quality_page import QUALITY, quality_html
+from sim.experiments.queue_run import QueueRunResult, queue_facts, run_queues, write_queue_tables
 from sim.experiments.record import RunFacts, RunFolder, default_run_path, demand_facts, network_facts
 from sim.experiments.record_tables import ConvergenceRow, LinkColumns, TripColumns, convergence_table, link_table, trips_table
 from sim.experiments.report import write_report
@@ -34,11 +37,16 @@ from sim.experiments.work import Work
 from sim.metrics import PriceOfAnarchy
 from sim.model import CityModel
 from sim.negotiation.entitlement import Extortion
+from sim.negotiation.offers import Offers
+from sim.network.quality import quality_of
 from sim.network.turns import TurnGraph
 from sim.settlement.ledger_file import write_ledger
 from sim.settlement.money import to_micro
 from sim.settlement.tables import account_table, contract_table
+from sim.settlement.window_offers import window_offers
 from sim.spec import ScenarioSpec
+from sim.spec_networks import SyntheticNetwork
+from sim.spec_traffic import QueueSettings
 
 _PRINCIPLES = {"selfish": Principle.USER_EQUILIBRIUM, "optimum": Principle.SYSTEM_OPTIMUM}
 
@@ -86,6 +94,11 @@ class RunResult:
     extortion: Extortion | None = None
     before: Before | None = None
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Attribution and assumptions."""
+        return self.built.notes
+
     def poa(self) -> dict[str, Any]:
         """Return the content of poa.json (DESIGN: "poa.json")."""
         vehicles = self.built.problem.od.total_vph
@@ -124,6 +137,20 @@ class RunResult:
             return {}
         return {"declared_baselines": {"rent_s": self.extortion.rent_s, "saving_s": self.extortion.saving_s}}
 
+    def offers(self) -> Offers:
+        """Return the coalition's contracts as the offers that their parties signed, each message made when it is asked for.
+
+        Raises
+        ------
+        InputError
+            The coalition did not run.
+        """
+        enforcement = self.market["coalition"].enforcement if "coalition" in self.market else None
+        if enforcement is None or self.setting is None:
+            raise InputError("there are no offers without a coalition", where="worlds.run", allowed="coalition among the worlds")
+        built, baseline, period_s = self.built, self.setting.declared, self.built.spec.demand.profile.period_s
+        return window_offers(enforcement, built.problem, built.population, baseline, period_s=period_s, seed=built.spec.seed)
+
     def level_ratio(self, level: Level) -> float:
         """Return the ratio to the optimum of the coalition at another level."""
         return float(self._ratio(level.total_time_s)["ratio"])
@@ -133,6 +160,10 @@ class RunResult:
         assert optimum.lower_bound_s is not None  # the solver gives one for the system optimum
         low, high = total_s / optimum.total_cost_s, total_s / optimum.lower_bound_s
         return {"ratio": low, "ratio_interval": [low, high]}
+
+
+AnyResult: TypeAlias = RunResult | QueueRunResult
+"""What a run found, by its model of traffic."""
 
 
 def _world_content(continuous: Assignment, world: CityModel, vehicles: float) -> dict[str, Any]:
@@ -151,8 +182,8 @@ def _world_content(continuous: Assignment, world: CityModel, vehicles: float) ->
     return content
 
 
-def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing, work: Work | None = None) -> RunResult:
-    """Run a scenario in memory; `folder` is where its relative paths start.
+def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing, work: Work | None = None) -> AnyResult:
+    """Run a scenario in memory; `folder` is where its relative paths start. Queue traffic has a result of its own.
 
     Parameters
     ----------
@@ -177,6 +208,9 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing, work: Work 
     with phase("build"):
         say("reading the network and making the travellers")
         built = work.build(spec, folder)
+    if isinstance(spec.traffic, QueueSettings):
+        return run_queues(built, started_utc=started_utc, phase=phase, timings_s=timings, say=say, work=work)
+    traffic = spec.traffic
     names = [name for name in _PRINCIPLES if name in spec.worlds.run]
     continuous: dict[str, Assignment] = {}
     for name in names:
@@ -185,18 +219,18 @@ def run(spec: ScenarioSpec, folder: Path, *, say: Say = say_nothing, work: Work 
                 built.problem,
                 _PRINCIPLES[name],
                 name=name,
-                gap=spec.traffic.gap,
-                max_iterations=spec.traffic.max_iterations,
+                gap=traffic.gap,
+                max_iterations=traffic.max_iterations,
                 say=say,
             )
     before = None
     if built.changes is not None:
         with phase("solve before"):
-            before = solve_before(built.changes, built.problem, continuous, spec.traffic, solve=partial(work.solve, say=say))
+            before = solve_before(built.changes, built.problem, continuous, traffic, solve=partial(work.solve, say=say))
     worlds: dict[str, CityModel] = {}
     for name in names:
         with phase(f"live {name}"):
-            worlds[name] = _live(built, make_world(built, name, continuous.get("optimum")), spec.traffic.days, say=say, work=work)
+            worlds[name] = _live(built, make_world(built, name, continuous.get("optimum")), traffic.days, say=say, work=work)
     market = run_market(built, continuous, live=partial(_live, say=say, work=work), phase=phase, say=say)
     if market is not None:
         worlds |= market.worlds
@@ -241,7 +275,7 @@ def require_run_place(spec: ScenarioSpec, out: Path | None, *, overwrite: bool =
     require_room(out or default_run_path(spec, datetime.now(UTC)), overwrite=overwrite)
 
 
-def record(result: RunResult, out: Path | None = None, *, overwrite: bool = False, say: Say = say_nothing) -> Path:
+def record(result: AnyResult, out: Path | None = None, *, overwrite: bool = False, say: Say = say_nothing) -> Path:
     """Write the run folder with its report and return its path; `out` is the folder itself.
 
     Without `out` it is the first free one of runs/<scenario>/<utc>-<hash8>.
@@ -256,34 +290,53 @@ def record(result: RunResult, out: Path | None = None, *, overwrite: bool = Fals
     with RunFolder(target, overwrite=overwrite) as run_folder:
         say("writing the results")
         begin = time.perf_counter()
-        run_folder.write_lock(built.spec)
-        run_folder.write_poa(result.poa())
-        links = {
-            name: on_streets(built.turn_graph, found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()
-        }
-        links |= {name: _link_columns(built, result.worlds[name]) for name in result.market}
-        run_folder.write_table("link_performance", link_table(built.network, links))
-        trips = {name: trip_columns(world, result.market.get(name), built.turn_graph) for name, world in result.worlds.items()}
-        run_folder.write_table("trips", _trips_table(result, trips))
-        convergence = list(_convergence(result))
-        run_folder.write_table("convergence", convergence_table(convergence))
-        write_dashboard(run_folder, result.poa(), convergence)
-        further = {} if result.before is None else result.before.tables()
-        if built.count_fit is not None:
-            further |= count_tables(built.count_fit, built.network if built.changes is None else built.changes.before.network)
-        for name, table in further.items():
-            run_folder.write_table(name, table)
-        if result.levels:
-            run_folder.write_table("levels", level_table([(level, result.level_ratio(level)) for level in result.levels]))
-        for outcome in result.market.values():
-            if outcome.enforcement is not None:
-                run_folder.write_table("contracts", contract_table(outcome.enforcement, built.turn_graph))
-                run_folder.write_table("accounts", account_table(outcome.enforcement))
-                write_ledger(outcome.enforcement, run_folder.path / "ledger.parquet")
-        run_folder.finish(_facts(result, time.perf_counter() - begin))
+        if isinstance(result, QueueRunResult):
+            write_queue_tables(result, run_folder)
+        else:
+            _write_tables(result, run_folder)
+        quality = _write_quality(built, run_folder)
+        writing_s = time.perf_counter() - begin
+        facts = queue_facts(result, writing_s) if isinstance(result, QueueRunResult) else _facts(result, writing_s)
+        run_folder.finish(replace(facts, network={**facts.network, **quality}))
         say("writing the report")
         write_report(run_folder.path)
     return run_folder.target
+
+
+def _write_tables(result: RunResult, run_folder: RunFolder) -> None:
+    """Write poa.json and every table of a run into its folder."""
+    built = result.built
+    run_folder.write_lock(built.spec)
+    run_folder.write_poa(result.poa())
+    links = {name: on_streets(built.turn_graph, found.flow_vph, found.travel_time_s) for name, found in result.continuous.items()}
+    links |= {name: _link_columns(built, result.worlds[name]) for name in result.market}
+    run_folder.write_table("link_performance", link_table(built.network, links))
+    trips = {name: trip_columns(world, result.market.get(name), built.turn_graph) for name, world in result.worlds.items()}
+    run_folder.write_table("trips", _trips_table(result, trips))
+    convergence = list(_convergence(result))
+    run_folder.write_table("convergence", convergence_table(convergence))
+    write_dashboard(run_folder, result.poa(), convergence)
+    further = {} if result.before is None else result.before.tables()
+    if built.count_fit is not None:
+        further |= count_tables(built.count_fit, built.network if built.changes is None else built.changes.before.network)
+    for name, table in further.items():
+        run_folder.write_table(name, table)
+    if result.levels:
+        run_folder.write_table("levels", level_table([(level, result.level_ratio(level)) for level in result.levels]))
+    for outcome in result.market.values():
+        if outcome.enforcement is not None:
+            run_folder.write_table("contracts", contract_table(outcome.enforcement, built.turn_graph))
+            run_folder.write_table("accounts", account_table(outcome.enforcement))
+            write_ledger(outcome.enforcement, run_folder.path / "ledger.parquet")
+
+
+def _write_quality(built: BuiltScenario, run_folder: RunFolder) -> dict[str, Any]:
+    """Write the page on the quality of an imported network; return its figures for the manifest's facts on the network."""
+    if isinstance(built.spec.network, SyntheticNetwork):
+        return {}
+    quality = quality_of(built.network)
+    run_folder.write_text(QUALITY, quality_html(built.network, quality, notes=built.notes))
+    return {"quality": quality.content(built.network)}
 
 
 def _link_columns(built: BuiltScenario, world: CityModel) -> LinkColumns:

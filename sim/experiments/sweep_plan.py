@@ -18,7 +18,7 @@ from typing import Any
 import sim
 from sim.bundled import bundled_scenarios
 from sim.errors import InputError
-from sim.experiments.build import build_scenario
+from sim.experiments.build import build_scenario, demand_inputs
 from sim.experiments.record import fingerprint, lock_text
 from sim.experiments.scenarios import MARKET_WORLDS, find_scenario, require_names
 from sim.experiments.sweep_design import Design, make_design
@@ -145,7 +145,14 @@ def make_plan(name: str) -> SweepPlan:
     scenario = as_table(checked)
     for factor in spec.factor:
         for value in _levels_to_check(factor):
-            _checked(with_value(scenario, factor.key, value), source, f"factor {factor.key} = {value!r}")
+            where = f"factor {factor.key} = {value!r}"
+            try:
+                table = with_value(scenario, factor.key, value)
+            except InputError as error:
+                raise InputError(error.problem, source=source, where=where, allowed=error.allowed) from None
+            _checked(table, source, where)
+    last_seed = scenario["seed"] + spec.replications - 1
+    _checked({**scenario, "seed": last_seed}, source, f"replications = {spec.replications}")
     inputs = {name: fingerprint(path) for name, path in _inputs(checked, folder, spec).items()}
     return SweepPlan(spec, make_design(spec), scenario, base, folder, inputs, _outputs(spec, checked, source))
 
@@ -212,7 +219,8 @@ def _levels_to_check(factor: Factor) -> Iterator[Any]:
 
 def _inputs(scenario: ScenarioSpec, folder: Path, spec: SweepSpec) -> dict[str, Path]:
     """Return the files that runs read from the scenario's folder; bundled ones come with the program."""
-    inputs = {} if scenario.network.source == "bundled" else dict(build_scenario(scenario, folder).inputs)
+    bundled = scenario.network.source == "bundled"  # building a city takes seconds, which a plan need not wait for
+    inputs = demand_inputs(scenario, folder) if bundled else dict(build_scenario(scenario, folder).inputs)
     for factor in spec.factor:
         for value in factor.values:
             if isinstance(value, str) and (folder / value).is_file():

@@ -129,7 +129,7 @@ def open_results(path: Path) -> Iterator[SweepResults]:
     Raises
     ------
     InputError
-        The folder is no sweep, or no run of it is written yet.
+        The folder is no sweep, no run of it is written yet, or a shard is damaged, or a query asks for what is not there.
     """
     import duckdb
 
@@ -138,11 +138,14 @@ def open_results(path: Path) -> Iterator[SweepResults]:
         raise InputError("holds no finished shard yet", source=path, allowed="a sweep with at least one")
     with duckdb.connect(":memory:", config={"threads": 1}) as connection:
         pattern = str(path.resolve() / SHARDS / "*.parquet").replace("'", "''")
-        connection.execute(f"CREATE VIEW runs AS SELECT * FROM read_parquet('{pattern}')")
         try:
+            connection.execute(f"CREATE VIEW runs AS SELECT * FROM read_parquet('{pattern}')")
             yield SweepResults(path, plan, connection)
+        except (duckdb.BinderException, duckdb.ParserException, duckdb.CatalogException) as error:
+            raise InputError(f"cannot answer: {error}", source=path, allowed="a query over the columns of runs") from None
         except duckdb.Error as error:
-            raise InputError(f"cannot be read: {error}", source=path, allowed="--resume makes damaged shards anew") from None
+            problem = f"cannot be read: {str(error).partition(chr(10))[0]}"
+            raise InputError(problem, source=path, allowed="--resume makes damaged shards anew") from None
 
 
 def export_runs(path: Path, target: Path) -> int:
@@ -177,7 +180,7 @@ def export_runs(path: Path, target: Path) -> int:
 def sobol_indices(results: SweepResults, output: str) -> list[SobolIndex] | None:
     """Return the Sobol indices of an output (Saltelli et al. 2010), of the means over replications.
 
-    None where the design is another, the sweep is not whole, a point has no value, or the output never varies.
+    None where the design is another, a point has no value yet, or the output never varies.
     """
     if results.plan["design"] != "sobol":
         return None

@@ -72,10 +72,14 @@ class SweepFolder:
         elif self.path.exists() and any(not entry.name.startswith(".") for entry in self.path.iterdir()):
             raise InputError("holds something that is no sweep", source=self.path, allowed="a new folder")
         with _writing(self.path):
-            (self.path / SHARDS).mkdir(parents=True, exist_ok=True)
+            for left in self.path.glob(f"{_TEMPORARY}*"):
+                left.unlink()
+            # The plan comes first: without it nobody could tell what else stands here.
             if not (self.path / PLAN).exists():
-                self.write(VIEWS, _VIEWS_TEXT.encode())
                 self.write(PLAN, _json_bytes(content))
+            (self.path / SHARDS).mkdir(exist_ok=True)
+            if not (self.path / VIEWS).exists():
+                self.write(VIEWS, _VIEWS_TEXT.encode())
 
     def _require_same(self, content: Mapping[str, Any], *, resume: bool) -> None:
         there = read_plan(self.path)
@@ -137,7 +141,8 @@ class SweepFolder:
     def write(self, name: str, content: bytes) -> Path:
         """Write a file whole or not at all, and force it to the disk."""
         target = self.path / name
-        partial = target.with_name(f"{_TEMPORARY}{os.getpid()}-{target.name}")
+        # Whoever reads *.parquet meanwhile, DuckDB's patterns among them, must not find it.
+        partial = target.with_name(f"{_TEMPORARY}{os.getpid()}-{target.name}.part")
         with _writing(target):
             try:
                 with partial.open("wb") as stream:

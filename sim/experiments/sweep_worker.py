@@ -112,16 +112,25 @@ def run_row(job: SweepJob, row: Row, folder: Path, work: SharedWork) -> RowResul
         spec = parse_scenario({**table, "seed": row.seed})
         result = run(spec, folder, work=work)
         content = result.poa()
-        if job.record_in is not None:
-            record(result, Path(job.record_in) / f"{row.point:06d}-{row.replication:04d}", overwrite=True)
-    except (MemoryError, OSError, RunFailedError):
+    except (MemoryError, OSError):
         raise
     except Exception as error:
-        problem = str(error) if isinstance(error, RoutepactError) else f"{type(error).__name__}: {error}"
-        return RowResult(row, "failed", problem[:_LONGEST_PROBLEM], (None,) * len(job.outputs))
+        return _failed(job, row, error)
+    if job.record_in is not None:
+        try:
+            record(result, Path(job.record_in) / f"{row.point:06d}-{row.replication:04d}", overwrite=True)
+        except (MemoryError, OSError, RunFailedError):
+            raise  # the disk's fault, where the same error of `run` is the run's own
+        except Exception as error:
+            return _failed(job, row, error)
     outputs = tuple(_output(content, output) for output in job.outputs)
     missed = "; ".join(result.missed)[:_LONGEST_PROBLEM]
     return RowResult(row, "missed" if missed else "done", missed or None, outputs)
+
+
+def _failed(job: SweepJob, row: Row, error: Exception) -> RowResult:
+    problem = str(error) if isinstance(error, RoutepactError) else f"{type(error).__name__}: {error}"
+    return RowResult(row, "failed", problem[:_LONGEST_PROBLEM], (None,) * len(job.outputs))
 
 
 def _folder_of(job: SweepJob) -> Path:

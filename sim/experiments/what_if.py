@@ -22,7 +22,7 @@ from sim.experiments.solved import missed_promises, price_content
 from sim.experiments.streets import Changes
 from sim.metrics import PriceOfAnarchy
 from sim.network.turns import TurnGraph
-from sim.spec import Traffic
+from sim.spec_traffic import StaticSettings
 
 LINKS_BEFORE = "link_performance_before"
 CELLS = "cells_before_after"
@@ -122,7 +122,7 @@ def solve_before(
     changes: Changes,
     after: AssignmentProblem,
     continuous: dict[str, Assignment],
-    traffic: Traffic,
+    traffic: StaticSettings,
     *,
     solve: Callable[..., Assignment],
 ) -> Before:

@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -44,6 +44,14 @@ class Work:
         """Return a solved principle; see `sim.experiments.solved.solve_principle`."""
         return solve_principle(problem, principle, name=name, gap=gap, max_iterations=max_iterations, say=say)
 
+    def remember(self, what: str, parts: Sequence[Any], compute: Callable[[], _Found]) -> _Found:
+        """Return what `compute` finds; `parts` is everything that it depends on."""
+        return compute()
+
+    def night_by_night(self, what: str, parts: Sequence[Any]) -> tuple[Callable[[], Any], Callable[[Any], None]]:
+        """Return what gives the state that long work had reached (None: it has to begin), and what notes how far it is."""
+        return (lambda: None), (lambda state: None)
+
     def begin(self, world: CityModel) -> None:
         """Take note of a world before its first day."""
 
@@ -65,6 +73,7 @@ class SharedWork(Work):
     def __init__(self) -> None:
         self._built = _Recent[BuiltScenario](_MOST_BUILT)
         self._solved = _Recent[Assignment](_MOST_SOLVED)
+        self._remembered = _Recent[Any](_MOST_BUILT)
 
     def build(self, spec: ScenarioSpec, folder: Path) -> BuiltScenario:
         """Return the streets and travellers of a scenario, built or remembered."""
@@ -81,6 +90,11 @@ class SharedWork(Work):
             key, lambda: solve_principle(problem, principle, name=name, gap=gap, max_iterations=max_iterations, say=say)
         )
 
+    def remember(self, what: str, parts: Sequence[Any], compute: Callable[[], _Found]) -> _Found:
+        """Return what `compute` finds, or found before from parts of the same content."""
+        found: _Found = self._remembered.get(f"{what} {parts_digest(parts)}", compute)
+        return found
+
 
 class _Recent(Generic[_Found]):
     """The results that were asked for last, at most `most`."""
@@ -96,6 +110,11 @@ class _Recent(Generic[_Found]):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+
+def parts_digest(parts: Sequence[Any]) -> str:
+    """Return a hash of the content of several things, in order."""
+    return hashlib.sha256("".join(content_digest(part) for part in parts).encode()).hexdigest()
 
 
 def content_digest(value: Any) -> str:

@@ -121,7 +121,7 @@ def squared_separations(
     own_link: IndexColumn,
     other_start: OffsetColumn,
     other_link: IndexColumn,
-    link_time_s: FloatColumn,
+    own_time_s: FloatColumn,
     point_start: OffsetColumn,
     point_m: FloatColumn,
     period_s: float,
@@ -131,10 +131,10 @@ def squared_separations(
 ) -> None:
     """Write D^2 of each contract for fixes on its own route against the other one, at most `most`; shape (n_contracts,).
 
-    The fixes on a link are as many as periods end on it, evenly spread. `point_m` (n_points, 2) holds the links' shapes in
-    metres, those of link a from `point_start[a]` to `point_start[a + 1]`.
+    `own_time_s` is the time on each row of the own routes. The fixes on a link are as many as periods end on it, evenly spread.
+    `point_m` (n_points, 2) holds the links' shapes in metres, those of link a from `point_start[a]` to `point_start[a + 1]`.
     """
-    on_other = np.full(len(link_time_s), -1, np.int64)
+    on_other = np.full(len(point_start) - 1, -1, np.int64)
     for contract in range(len(separation)):
         others = other_link[other_start[contract] : other_start[contract + 1]]
         for link in others:
@@ -143,7 +143,7 @@ def squared_separations(
         for row in range(own_start[contract], own_start[contract + 1]):
             link = own_link[row]
             before = math.floor(clock / period_s)
-            clock += link_time_s[link]
+            clock += own_time_s[row]
             fixes = math.floor(clock / period_s) - before
             if on_other[link] == contract or fixes <= 0.0 or len(others) == 0:
                 continue
@@ -269,7 +269,7 @@ def lens_separations(
     other_start: OffsetColumn,
     other_link: IndexColumn,
     sections: IndexColumn,
-    link_time_s: FloatColumn,
+    own_time_s: FloatColumn,
     length_m: FloatColumn,
     period_s: float,
     noise_m: float,
@@ -292,7 +292,7 @@ def lens_separations(
             on_own[link] = contract
             if on_other[link] != contract:
                 own_m += length_m[link]
-                time_s += link_time_s[link]
+                time_s += own_time_s[row]
         for row in range(other_start[contract], other_start[contract + 1]):
             if on_own[other_link[row]] != contract:
                 other_m += length_m[other_link[row]]

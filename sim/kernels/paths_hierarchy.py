@@ -24,7 +24,6 @@ import numpy as np
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
 
-NO_PARENT = -1
 _NO_ARC = -1
 UNKNOWN = -1
 """Middle of a shortcut that nobody has asked for yet."""

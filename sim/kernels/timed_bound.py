@@ -1,13 +1,16 @@
-"""Cheapest ways through space and time under prices on the slots of links, from everywhere to a few destinations at once.
+"""Cheapest ways through space and time under prices on the slots of some links, for everybody bound for one destination.
 
-Time is cut into cells of `cell_ms`; `cost[c, v, lane]` is the least (arrival + prices paid), in milliseconds, of a vehicle that
-is at node v at the start of cell c and bound for the destination of the lane. It is worked out backwards in time:
+Only what happens at the priced links needs time. A hop leads from the head of priced link r along the fastest way without priced
+links to the tail of priced link s and over s. Time is cut into cells of `cell_ms`; `cost[r, c]` is the least (arrival + prices
+paid), in milliseconds, of a vehicle that could leave r from the start of cell c on. It is worked out backwards in time:
 
-    cost[c, v] = min( cost[c + 1, v],  min over links v -> w of cost[c + time // cell, w] + price of leaving in that cell )
+    cost[r, c] = min( cost[r, c + 1],  price[r, c] + min( c + way to the destination without prices,
+                                                           min over hops r -> s of cost[s, c + time // cell] ) )
 
 Waiting is allowed, so the true cost rises with time, and to round times down and to take for each cell the least price in it
-never gives too much: the result is a lower bound of the cost. After the last cell there are no prices and the cost is the time
-of arrival by free-flow times. Lanes lie beside each other in memory, so that the inner loop is one vector instruction.
+never gives too much: the result is a lower bound of the cost. Times are rounded down hop by hop and not link by link, so little
+is lost. After the last cell there are no prices and the cost is the time of arrival by free-flow times. A hop is left out where
+even without prices it leads to the destination no sooner than the way without priced links does.
 """
 
 from __future__ import annotations
@@ -19,28 +22,45 @@ import numpy as np
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.kernels._jit import kernel
 
-LANES = 8
-FAR_MS = 2**30
-"""Stands for "no way"; twice it is still an int32."""
-UNPRICED = -1
-_NOWHERE = -1
+FAR_MS = 2**29
+"""Stands for "no way"; three times it is still an int32."""
 _SATURATED = 1.3
 """Exits up to this many headways apart count as those of a queue."""
 
 
-class SpaceTime(NamedTuple):
-    """Links by their tails, cut into cells."""
+class Stops(NamedTuple):
+    """Priced links as the stops of ways; times in whole milliseconds, rounded down, FAR_MS where there is no way."""
+
+    head: IndexColumn
+    """Node of the search graph at the end of each, shape (n_stops,)."""
+    queue: IndexColumn
+    """Row of its prices."""
+    time_ms: IndexColumn
+    """Free-flow time over each."""
+    to_tail_ms: IndexColumn
+    """From every node to the tail of each without priced links, shape (n_stops, n_nodes)."""
+
+
+class Ways(NamedTuple):
+    """To one destination, from every node; shape (n_nodes,)."""
+
+    plain_ms: IndexColumn
+    """Without priced links."""
+    free_ms: IndexColumn
+    """By any links, without prices: no more than `plain_ms`."""
+
+
+class Hops(NamedTuple):
+    """Hops that may be of use on the way to one destination: those from stop r are `start[r]` to `start[r + 1]`."""
 
     start: OffsetColumn
-    """Shape (n_nodes + 1,)."""
-    head: IndexColumn
+    to: IndexColumn
+    time_ms: IndexColumn
     cells: IndexColumn
-    """Free-flow time in whole cells, rounded down."""
-    priced: IndexColumn
-    """Row of `price_ms`, UNPRICED for links without prices."""
-    instant: IndexColumn
-    """Positions of the links of no whole cell."""
-    tail: IndexColumn
+    """The same in whole cells, rounded down."""
+    instant_from: IndexColumn
+    """Stops from which and to which hops take less than a cell."""
+    instant_to: IndexColumn
 
 
 @kernel
@@ -60,76 +80,81 @@ def cell_prices(price_ms: IndexColumn, slot_start: OffsetColumn, slot_ms: IndexC
 
 
 @kernel
-def sweep(
-    graph: SpaceTime, price_ms: IndexColumn, free_ms: IndexColumn, target: IndexColumn, cell_ms: int, first_cell: int,
-    cost: IndexColumn,
-) -> None:  # fmt: skip
-    """Fill `cost`, shape (n_cells, n_nodes, LANES), from the last cell down to `first_cell`.
+def useful_hops(stops: Stops, ways: Ways, cell_ms: int) -> Hops:
+    """Return the hops that may be of use on the way to a destination."""
+    n_stops = len(stops.head)
+    start = np.zeros(n_stops + 1, np.int64)
+    for stop in range(n_stops):
+        start[stop + 1] = start[stop]
+        for to in range(n_stops):
+            time_ms = stops.to_tail_ms[to, stops.head[stop]] + stops.time_ms[to]
+            if time_ms + ways.free_ms[stops.head[to]] < ways.plain_ms[stops.head[stop]]:
+                start[stop + 1] += 1
+    column, times_ms = np.empty(start[-1], np.int32), np.empty(start[-1], np.int32)
+    came = np.empty(start[-1], np.int32)
+    place = 0
+    for stop in range(n_stops):
+        for to in range(n_stops):
+            time_ms = stops.to_tail_ms[to, stops.head[stop]] + stops.time_ms[to]
+            if time_ms + ways.free_ms[stops.head[to]] < ways.plain_ms[stops.head[stop]]:
+                came[place], column[place], times_ms[place] = stop, to, time_ms
+                place += 1
+    cells = times_ms // np.int32(cell_ms)
+    return Hops(start, column, times_ms, cells, came[cells == 0], column[cells == 0])
 
-    Parameters
-    ----------
-    price_ms
-        By priced link and cell.
-    free_ms
-        Free-flow time from each node by lane, FAR_MS where there is no way; shape (n_nodes, LANES).
-    target
-        Destination by lane.
-    """
-    n_cells, n_nodes, _ = cost.shape
-    least = np.empty(LANES, np.int32)
+
+@kernel
+def _onward_ms(stops: Stops, ways: Ways, hops: Hops, hop: int, cell: int, cell_ms: int, cost: IndexColumn) -> int:
+    """Return the cost of a hop that begins at the start of a cell."""
+    to = hops.to[hop]
+    at = cell + hops.cells[hop]
+    if at < cost.shape[1]:
+        return int(cost[to, at])
+    return int(cell * cell_ms + hops.time_ms[hop] + ways.free_ms[stops.head[to]])
+
+
+@kernel
+def sweep(stops: Stops, ways: Ways, hops: Hops, price_ms: IndexColumn, cell_ms: int, first_cell: int, cost: IndexColumn) -> None:
+    """Fill `cost`, shape (n_stops, n_cells), from the last cell down to `first_cell`; `price_ms` is by row of prices and cell."""
+    n_stops, n_cells = cost.shape
     for cell in range(n_cells - 1, first_cell - 1, -1):
-        for node in range(n_nodes):
+        for stop in range(n_stops):
+            least = min(2 * FAR_MS, cell * cell_ms + ways.plain_ms[stops.head[stop]])
+            for hop in range(hops.start[stop], hops.start[stop + 1]):
+                at = cell + hops.cells[hop]
+                if cell < at < n_cells:
+                    least = min(least, cost[hops.to[hop], at])
+                elif at >= n_cells:
+                    least = min(least, _onward_ms(stops, ways, hops, hop, cell, cell_ms, cost))
+            least += price_ms[stops.queue[stop], cell]
             if cell + 1 < n_cells:
-                for lane in range(LANES):
-                    least[lane] = cost[cell + 1, node, lane]
+                least = min(least, cost[stop, cell + 1])
             else:
-                for lane in range(LANES):
-                    least[lane] = min(FAR_MS, n_cells * cell_ms + free_ms[node, lane])
-            for link in range(graph.start[node], graph.start[node + 1]):
-                at = cell + graph.cells[link]
-                head = graph.head[link]
-                if at >= n_cells:
-                    base = np.int32(at * cell_ms)
-                    for lane in range(LANES):
-                        least[lane] = min(least[lane], np.int32(free_ms[head, lane] + base))
-                elif at > cell:
-                    price = np.int32(0)
-                    if graph.priced[link] != UNPRICED:
-                        price = price_ms[graph.priced[link], at]
-                    for lane in range(LANES):
-                        least[lane] = min(least[lane], np.int32(cost[at, head, lane] + price))
-            for lane in range(LANES):
-                cost[cell, node, lane] = least[lane]
-        for lane in range(LANES):
-            if target[lane] != _NOWHERE:
-                cost[cell, target[lane], lane] = cell * cell_ms
+                least = min(least, n_cells * cell_ms + ways.free_ms[stops.head[stop]])
+            cost[stop, cell] = min(least, 2 * FAR_MS)
         changed = True
         while changed:
             changed = False
-            for link in graph.instant:
-                tail, head = graph.tail[link], graph.head[link]
-                price = np.int32(0)
-                if graph.priced[link] != UNPRICED:
-                    price = price_ms[graph.priced[link], cell]
-                for lane in range(LANES):
-                    if cost[cell, head, lane] + price < cost[cell, tail, lane]:
-                        cost[cell, tail, lane] = cost[cell, head, lane] + price
-                        changed = True
+            for hop in range(len(hops.instant_from)):
+                stop = hops.instant_from[hop]
+                value = cost[hops.instant_to[hop], cell] + price_ms[stops.queue[stop], cell]
+                if value < cost[stop, cell]:
+                    cost[stop, cell] = value
+                    changed = True
 
 
 @kernel
 def trace(
-    graph: SpaceTime,
+    stops: Stops,
+    ways: Ways,
+    hops: Hops,
     price_ms: IndexColumn,
     slot_price_ms: IndexColumn,
     slot_start: OffsetColumn,
     slot_ms: IndexColumn,
-    free_ms: IndexColumn,
-    target: IndexColumn,
     cell_ms: int,
     cost: IndexColumn,
     source: IndexColumn,
-    lane_of: IndexColumn,
     departure_s: FloatColumn,
     cost_s: FloatColumn,
     usage: IndexColumn,
@@ -138,51 +163,49 @@ def trace(
 
     Parameters
     ----------
-    source, lane_of, departure_s
-        Of each vehicle.
+    source, departure_s
+        Node and departure of each vehicle.
     cost_s
         At least the free-flow time: that bound holds for each vehicle, too.
     usage
-        Shape (n_slots,); counts are added. A way that would not end (links of no whole cell in a circle) is left off: the counts
-        only say where prices should change.
+        Shape (n_slots,); counts are added. A hop of no whole cell is followed only where it leads nearer, so that ways end; the
+        counts say where prices should change and prove nothing.
     """
-    n_cells, n_nodes, _ = cost.shape
+    n_stops, n_cells = cost.shape
     for vehicle in range(len(source)):
-        lane, node = lane_of[vehicle], source[vehicle]
+        node = source[vehicle]
         # A microsecond early: no rounding of the simulated times can then put a vehicle before its place here.
-        cell = max(0, int((departure_s[vehicle] - 1e-6) * 1000.0 // cell_ms))
-        free_s = free_ms[node, lane] / 1000.0
-        cost_s[vehicle] = free_s
-        if cell >= n_cells:
-            continue
-        cost_s[vehicle] = max(free_s, cost[cell, node, lane] / 1000.0 - departure_s[vehicle])
-        steps_left = 4 * (n_cells + n_nodes)
-        while cell < n_cells and node != target[lane] and steps_left > 0:
-            steps_left -= 1
-            here = cost[cell, node, lane]
-            best, best_free = _NOWHERE, FAR_MS
-            for link in range(graph.start[node], graph.start[node + 1]):
-                at, head = cell + graph.cells[link], graph.head[link]
-                if at >= n_cells:
-                    value = at * cell_ms + free_ms[head, lane]
-                else:
-                    value = cost[at, head, lane] + (price_ms[graph.priced[link], at] if graph.priced[link] != UNPRICED else 0)
-                if value == here and free_ms[head, lane] < best_free:
-                    best, best_free = link, free_ms[head, lane]
-            if best == _NOWHERE:
+        now_ms = max(0, int((departure_s[vehicle] - 1e-6) * 1000.0))
+        least, stop, cell = now_ms + ways.plain_ms[node], -1, 0
+        for to in range(n_stops):
+            ready_ms = now_ms + stops.to_tail_ms[to, node] + stops.time_ms[to]
+            if ready_ms + ways.free_ms[stops.head[to]] < least:
+                at = ready_ms // cell_ms
+                value = cost[to, at] if at < n_cells else ready_ms + ways.free_ms[stops.head[to]]
+                if value < least:
+                    least, stop, cell = value, to, at
+        cost_s[vehicle] = max(ways.free_ms[node] / 1000.0, least / 1000.0 - departure_s[vehicle])
+        while stop >= 0 and cell < n_cells:
+            row = stops.queue[stop]
+            target = cost[stop, cell] - price_ms[row, cell]
+            onward = cell * cell_ms + ways.plain_ms[stops.head[stop]]
+            next_stop, next_cell = -1, 0
+            for hop in range(hops.start[stop], hops.start[stop + 1]):
+                value = _onward_ms(stops, ways, hops, hop, cell, cell_ms, cost)
+                nearer = ways.free_ms[stops.head[hops.to[hop]]] < ways.free_ms[stops.head[stop]]
+                if value < onward and (nearer or hops.cells[hop] > 0):
+                    onward, next_stop, next_cell = value, hops.to[hop], cell + hops.cells[hop]
+            if onward != target:
                 cell += 1
                 continue
-            cell += graph.cells[best]
-            row = graph.priced[best]
-            if row != UNPRICED and cell < n_cells:
-                slot = slot_start[row] + cell * cell_ms // slot_ms[row]
-                last = slot_start[row] + ((cell + 1) * cell_ms - 1) // slot_ms[row]
-                end = slot_start[row + 1]
-                while slot < last and slot < end and slot_price_ms[slot] > price_ms[row, cell]:
-                    slot += 1
-                if slot < end:
-                    usage[slot] += 1
-            node = graph.head[best]
+            slot = slot_start[row] + cell * cell_ms // slot_ms[row]
+            last = slot_start[row] + ((cell + 1) * cell_ms - 1) // slot_ms[row]
+            end = slot_start[row + 1]
+            while slot < last and slot < end and slot_price_ms[slot] > price_ms[row, cell]:
+                slot += 1
+            if slot < end:
+                usage[slot] += 1
+            stop, cell = next_stop, next_cell
 
 
 @kernel

@@ -35,10 +35,9 @@ from sim.kernels.paths_pair import heap_pop, heap_push
 
 NOT_A_QUEUE = -1
 NOT_FOUND = -1
-NO_GAIN = -2
-"""The search has shown that no path is cheaper than the limit."""
 
 Records = NDArray[Any]
+Table = NDArray[np.float32]
 _SAME_S = 1e-6
 """Times as close as this are the same."""
 
@@ -83,6 +82,12 @@ class Day(NamedTuple):
     toll_s: FloatColumn
     step_s: FloatColumn
     """Width of a link's toll steps, counted from time 0; shape (n_links,) or empty."""
+    live: BoolColumn
+    """Rows with anything in `extra_s`; empty where no ways have changed since the day."""
+    extra_s: Table
+    """Wait beyond that of the day by row and the step of time in which a vehicle comes (`sim.kernels.timed_response`)."""
+    width_s: float
+    """Width of these steps."""
 
 
 class Scratch(NamedTuple):
@@ -115,6 +120,17 @@ def earlier_entries(day: Day, row: int, time_s: float) -> int:
 
 
 @kernel
+def extra_of(day: Day, row: int, time_s: float) -> float:
+    """Return the wait beyond that of the day for a vehicle that comes to a row at `time_s`; may be below 0."""
+    place = time_s / day.width_s
+    if not place + 1.0 < day.extra_s.shape[1]:
+        return 0.0
+    step = int(place)
+    share = place - step
+    return float(day.extra_s[row, step] * (1.0 - share) + day.extra_s[row, step + 1] * share)
+
+
+@kernel
 def pass_link(day: Day, source: int, link: int, time_s: float) -> tuple[float, float]:
     """Return when a vehicle that comes from row `source` to a link at `time_s` enters and leaves it."""
     place = day.start[link] + earlier_entries(day, link, time_s)
@@ -132,6 +148,8 @@ def pass_link(day: Day, source: int, link: int, time_s: float) -> tuple[float, f
     leave_s = enter_s + day.free_flow_time_s[link]
     if place > first:
         leave_s = max(leave_s, day.exit_s[place - 1] + day.headway_s[link])
+    if len(day.live) and day.live[link]:
+        leave_s = max(enter_s + day.free_flow_time_s[link], leave_s + extra_of(day, link, enter_s))
     if len(day.cycle_s) and day.cycle_s[link] > 0.0 and leave_s < np.inf:
         into_s = (leave_s - day.offset_s[link]) % day.cycle_s[link]
         if into_s >= day.green_s[link]:
@@ -159,9 +177,12 @@ def start_on(day: Day, link: int, departure_s: float) -> float:
     """Return when a vehicle that departs at `departure_s` gets its turn among those who wait to enter the link at its origin."""
     n_links = len(day.free_flow_time_s)
     n_before = earlier_entries(day, n_links + link, departure_s)
-    if n_before == 0:
-        return departure_s
-    return max(departure_s, float(day.exit_s[day.start[n_links + link] + n_before - 1] + day.entry_headway_s[link]))
+    turn_s = departure_s
+    if n_before > 0:
+        turn_s = max(turn_s, day.exit_s[day.start[n_links + link] + n_before - 1] + day.entry_headway_s[link])
+    if len(day.live) and day.live[n_links + link]:
+        turn_s = max(departure_s, turn_s + extra_of(day, n_links + link, departure_s))
+    return float(turn_s)
 
 
 @kernel

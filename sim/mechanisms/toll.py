@@ -10,6 +10,10 @@ the pair with mu_0 T / T_0: less than before by the same share in every pair. Su
 revenue, exactly; a pair's refund may be negative. So with equal values of time nobody need be worse off (the argument of
 Guo and Yang 2010, Transportation Research B 44). Indivisible travellers of one pair do not all pay quite the same, which
 leaves small differences.
+
+Where values of time differ, a link's toll is one in seconds still, so that the traffic is that of the time optimum, and everybody
+pays it at the own value of time; refunds by pair are handed out in the same measure (T, T_0 and the sums above are then in
+credits), equal ones a vehicle.
 """
 
 from __future__ import annotations
@@ -67,17 +71,23 @@ class Toll:
             return "gap reached"
         return "nobody gains by changing" if len(last_changes.traveller) == 0 else None
 
-    def paid_and_refunded(self, traffic: StaticTraffic) -> tuple[FloatColumn, FloatColumn | None]:
-        """Return (toll that each traveller pays, refund that each gets or None), in vehicle-seconds; shapes (n_travellers,)."""
+    def paid_and_refunded(self, traffic: StaticTraffic, value: FloatColumn) -> tuple[FloatColumn, FloatColumn | None]:
+        """Return (toll that each traveller pays, refund that each gets or None), in credits; shapes (n_travellers,).
+
+        Parameters
+        ----------
+        value
+            Value of time of each traveller, credits a second and vehicle, shape (n_travellers,).
+        """
         population = traffic.population
-        paid = population.weight * traffic.routes.costs(traffic.toll_s)[traffic.route_of_traveller]
+        worth = value * population.weight
+        paid = worth * traffic.routes.costs(traffic.toll_s)[traffic.route_of_traveller]
         if self.refund is Refund.NONE:
             return paid, None
         if self.refund is Refund.UNIFORM:
             return paid, np.asarray(population.weight * (paid.sum() / population.weight.sum()))
-        cell, weight = population.od_idx, population.weight
-        vehicles = np.bincount(cell, weights=weight)
-        now = np.bincount(cell, weights=weight * traffic.traveller_costs_s())
-        before = np.bincount(cell, weights=weight * self._baseline.cost_s)
+        cell = population.od_idx
+        now = np.bincount(cell, weights=worth * traffic.traveller_costs_s())
+        before = np.bincount(cell, weights=worth * self._baseline.cost_s)
         refund = np.bincount(cell, weights=paid) + now - before * (now.sum() / before.sum())
-        return paid, np.asarray(weight * (refund / vehicles)[cell])
+        return paid, np.asarray(worth * (refund / np.bincount(cell, weights=worth))[cell])

@@ -12,6 +12,7 @@ nobody, member or not, would leave it on his own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +23,8 @@ from sim.assignment.problem import AssignmentProblem
 from sim.assignment.static_traffic import StaticTraffic
 from sim.demand.population import Population
 
-_WARM_UP_DAYS = 100
+MOST_WARM_UP_DAYS: Final = 100
+"""Where somebody still gains after so many days, the last one is the baseline all the same, and the run says so."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +42,9 @@ class Baseline:
     total_cost_s
         Vehicle-seconds of everybody.
     warm_up_days
-        Days until nobody changed.
+        Days until nobody changed, at most `MOST_WARM_UP_DAYS`.
+    at_rest
+        Whether nobody changed on the last of them.
     """
 
     path_start: OffsetColumn
@@ -49,6 +53,7 @@ class Baseline:
     external_cost_s: FloatColumn
     total_cost_s: float
     warm_up_days: int
+    at_rest: bool = True
 
     def first_routes(self, traffic: StaticTraffic) -> IndexColumn:
         """Add the baseline routes to a world's known routes and return each traveller's."""
@@ -60,14 +65,16 @@ def draw_baseline(problem: AssignmentProblem, population: Population, equilibriu
     traffic = StaticTraffic(problem, population)
     traveller, path_start, path_link = draw_plan(problem, equilibrium, population, seed)
     traffic.route_of_traveller[traveller] = traffic.routes.add_paths(population.od_idx[traveller], path_start, path_link)
-    for day in range(_WARM_UP_DAYS):
+    at_rest = False
+    for day in range(MOST_WARM_UP_DAYS):
         traffic.load()
         traffic.explore()
         changed, route = traffic.choices_in_turn(traffic.travellers_who_could_gain(), seed, day)
-        if len(changed) == 0:
+        at_rest = len(changed) == 0
+        if at_rest:
             break
         traffic.route_of_traveller[changed] = route
-    return _baseline_of(traffic, day)
+    return _baseline_of(traffic, day, at_rest)
 
 
 def declared_baseline(
@@ -96,14 +103,14 @@ def declared_baseline(
     most[population.od_idx[order[last]]] = own[order[last]]
     named = np.where(lies & (external[most[population.od_idx]] > external[own]), most[population.od_idx], own).astype(np.int32)
     traffic.route_of_traveller[:] = named
-    return _baseline_of(traffic, baseline.warm_up_days), np.asarray(named != own)
+    return _baseline_of(traffic, baseline.warm_up_days, baseline.at_rest), np.asarray(named != own)
 
 
-def _baseline_of(traffic: StaticTraffic, warm_up_days: int) -> Baseline:
+def _baseline_of(traffic: StaticTraffic, warm_up_days: int, at_rest: bool) -> Baseline:
     traffic.load()
     start, link = traffic.paths()
     external = traffic.population.weight * traffic.routes.costs(_external_cost_s(traffic))[traffic.route_of_traveller]
-    return Baseline(start, link, traffic.traveller_costs_s(), external, traffic.total_cost_s, warm_up_days)
+    return Baseline(start, link, traffic.traveller_costs_s(), external, traffic.total_cost_s, warm_up_days, at_rest)
 
 
 def _external_cost_s(traffic: StaticTraffic) -> FloatColumn:

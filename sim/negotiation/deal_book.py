@@ -49,8 +49,8 @@ class DealBook:
         ask
             Credits a vehicle that each traveller wants on top of his loss, at least 0, shape (n_travellers,); None for nothing.
         rival_ask
-            Credits a vehicle at which the next seller would do it (`sim.negotiation.auction.next_asks`); None pays everybody
-            his own ask.
+            Credits a vehicle at which the next seller would do it (`sim.negotiation.conduct`, the price of an auction); None pays
+            everybody his own ask.
         """
         ask = np.zeros(len(weight)) if ask is None else ask
         rival_ask = ask if rival_ask is None else rival_ask

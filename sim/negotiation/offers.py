@@ -1,7 +1,7 @@
 """The offers of a window, one message a contract, made when somebody looks at one.
 
 A city's window has tens of thousands of contracts, which live in columns; the messages that say the same are drawn up on
-demand, for the report, for a dispute, for whoever wants to read one. The same contract always gives the same bytes: id and
+demand, for whoever wants to read one (`RunResult.offers`). The same contract always gives the same bytes: id and
 signature follow from the content.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, overload
 
@@ -124,6 +124,8 @@ class Offers(Sequence[Offer]):
         What all offers have in common.
     seed
         Of the scenario: names the lottery and derives the simulated keys.
+    condition_of
+        What a contract is judged by, by its number; None asks what every road asks: route followed, in time, in person.
     """
 
     def __init__(
@@ -136,6 +138,7 @@ class Offers(Sequence[Offer]):
         target_link: IndexColumn,
         terms: OfferTerms,
         seed: int,
+        condition_of: Callable[[int], Condition] | None = None,
     ) -> None:
         self._contracts = contracts
         self._link_id = problem.network.link_id[problem.link_order]
@@ -144,6 +147,7 @@ class Offers(Sequence[Offer]):
         self._target = (target_start, target_link)
         self._terms = terms
         self._seed = seed
+        self._condition_of = condition_of
         self._keys = SimulatedKeys(seed)
         self._state_root = state_root(baseline)
 
@@ -166,6 +170,7 @@ class Offers(Sequence[Offer]):
         mover = int(contracts.mover[number])
         cell = int(self._population.od_idx[mover])
         target = self._path(*self._target, mover)
+        judged_by = self._condition_of
         payers, harmed = self._funds(number)
         # A generalised cost is at least the time.
         latest_s = self._population.departure_s[mover] + self._baseline.cost_s[mover] + terms.max_delay_s[number]
@@ -193,7 +198,7 @@ class Offers(Sequence[Offer]):
                 validators=Validators(
                     pool=terms.pool, panel=terms.panel, rounds=terms.rounds, stake=terms.stake_micro, trap_rate=terms.trap_rate
                 ),
-                condition=_condition(target, math.ceil(latest_s), mover),
+                condition=_condition(target, math.ceil(latest_s), mover) if judged_by is None else judged_by(number),
                 nonce=number,
             )
         )
@@ -226,9 +231,10 @@ def offers_of(
     terms: OfferTerms,
     *,
     seed: int,
+    condition_of: Callable[[int], Condition] | None = None,
 ) -> Offers:
     """Return the offers of a window's contracts, made lazily; parameters as for `Offers`."""
-    return Offers(contracts, problem, population, baseline, target_start, target_link, terms, seed)
+    return Offers(contracts, problem, population, baseline, target_start, target_link, terms, seed, condition_of)
 
 
 def state_root(baseline: Baseline) -> str:

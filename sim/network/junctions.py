@@ -2,17 +2,25 @@
 
 **Turns.** The turn from one link into the next takes a fixed time by its angle: straight on (less than 45 degrees) none, left and
 right by the side on which people drive, more than 150 degrees or back along the same street as a U-turn. Bends, where streets
-only run on, take none. Default times are those of OSRM's car profile (Project OSRM, profiles/car.lua: penalty 7.5 s, bias 1.075,
-U-turn 20 s), whose curve gives 5.4 s across oncoming traffic and 2.1 s to the near side at a right angle.
+only run on, take none. Default times are those of OSRM's car profile (Project OSRM, profiles/car.lua, `process_turn`, with its
+penalty 7.5 s, bias 1.075 and 20 s more for a U-turn). Its curve, 7.5 / (1 + exp(-(13 a b - 6.5 / b))) at the angle 180 a degrees
+with b = 1.075 across oncoming traffic and 1 / 1.075 to the near side, gives 5.4 s and 2.1 s at a right angle, and 7.5 + 20 s
+straight back. Judgements of ours: one time for all turns of a kind instead of the curve; 45 degrees, below which the curve gives
+0.5 s and less; and 150.
 
-**Controls.** A link that ends in a control takes longer when it is empty, and carries no more than the control lets through:
+**Controls.** A link that ends in a control takes longer when it is empty, and carries no more than the control lets through (HCM:
+Highway Capacity Manual, TRB, 6th edition 2016):
 
-- signals: uniform delay of the Highway Capacity Manual (TRB, 6th edition 2016, chapter 19) at zero flow, C (1 - g)^2 / 2 with
-  cycle C and the green share g of the link's class; `sim.network.infer` lowers the capacity whether or not delays are asked for;
-- stop sign: 5 s, the manual's allowance for braking and starting (chapter 20), and a lane carries 3600 / 7.0 vehicles an hour
-  (headway of an all-way stop whose other approaches are busy, chapter 21, case 4);
-- give way: 2.5 s, half of a stop (an assumption), and a lane carries 3600 / 4.0 (follow-up headway of a minor street going
-  straight on, chapter 20).
+- signals: the HCM's uniform delay (chapter 19) at zero flow, C (1 - g)^2 / 2 with cycle C and the green share g of the link's
+  class; `sim.network.infer` lowers the capacity whether or not delays are asked for. The cycle of 90 s and the green shares are
+  judgements: cycles in towns lie between 60 and 120 s (Signal Timing Manual, NCHRP Report 812, 2015);
+- stop sign: 5 s, the constant of the HCM's control delay (chapter 20), its allowance for braking and starting; a lane carries
+  3600 / 7.0 vehicles an hour, by the base headway of an all-way stop where two of the three other approaches are occupied
+  (chapter 21, degree-of-conflict case 4, one lane each). That this is the typical case is a judgement: the cases go from 3.9 s
+  (nobody there) to 9.6 s (all three);
+- give way: 2.5 s, the HCM's start-up lost time of an approach with a yield sign (chapter 18), and a lane carries 3600 / 4.0, by
+  the base follow-up headway of those who go straight on from a minor street (chapter 20). That everybody loses those 2.5 s is a
+  judgement: in the HCM only those do who meet somebody.
 
 The delay of a control joins the link's free-flow time, so the volume-delay function of the link acts on it as well.
 """
@@ -34,8 +42,11 @@ from sim.units import SECONDS_PER_HOUR
 STRAIGHT_DEGREES: Final = 45.0
 """Smaller angles are no turn."""
 U_TURN_DEGREES: Final = 150.0
+"""Larger ones lead back."""
 STOP_HEADWAY_S: Final = 7.0
+"""Between two vehicles that leave a stop line; HCM chapter 21, case 4."""
 GIVE_WAY_HEADWAY_S: Final = 4.0
+"""Between two vehicles that use the same gap; HCM chapter 20, straight on from a minor street."""
 
 
 class Control(IntEnum):
@@ -52,7 +63,7 @@ class JunctionRules(NamedTuple):
 
     left_s: float = 5.4
     right_s: float = 2.1
-    u_turn_s: float = 20.0
+    u_turn_s: float = 27.5
     drives_on: Literal["right", "left"] = "right"
     """Side of the road; on the left, left and right turns change their times."""
     cycle_s: float = 90.0

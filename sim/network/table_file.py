@@ -129,13 +129,15 @@ class Table:
         return InputError(f"{name} is {text}", source=self.path, where=self.where(row), allowed=f"a finite number{bounds}")
 
 
-def read_table(path: Path, names: Sequence[str] = ()) -> Table:
+def read_table(path: Path, names: Sequence[str] = (), *, nan_is_blank: bool = True) -> Table:
     """Read a table: Parquet where the name ends in .parquet, CSV with a header otherwise.
 
     Parameters
     ----------
     names
         Columns to read where they are there; all where empty.
+    nan_is_blank
+        Whether "NaN" stands for no value, as in GMNS; otherwise it is a number that is none.
 
     Raises
     ------
@@ -153,7 +155,7 @@ def read_table(path: Path, names: Sequence[str] = ()) -> Table:
     for place, name in enumerate(present):
         if name and (not names or name in names):
             texts = pc.fill_null(pc.utf8_trim_whitespace(pc.cast(table.column(place), pa.string())), "")
-            columns[name] = pc.if_else(pc.is_in(texts, pa.array(_BLANK)), "", texts)
+            columns[name] = pc.if_else(pc.is_in(texts, pa.array(_BLANK)), "", texts) if nan_is_blank else texts
     return Table(path, columns, table.num_rows, 0 if is_parquet else 2)
 
 

@@ -16,7 +16,7 @@ from contracts_model import Verdict
 from contracts_model.conditions import Arbiter, Circumstances, Condition, Leaf, TermsValue, all_of, leaf
 from contracts_model.evidence import EvidenceFault, Fulfilment, KeyRing, Record, check_chain
 from sim.arrays import BoolColumn, IndexColumn, OffsetColumn
-from sim.settlement.evidence import followed_verdicts
+from sim.settlement.evidence import LEAST_RECORDED, followed_verdicts
 from sim.settlement.records import Traversal, ratio_of, traversal_of
 from sim.spec import ContractRules
 
@@ -52,7 +52,9 @@ class RouteFollowed:
     has_unit
         Links with a roadside unit in this window, shape (n_links,).
     routes
-        Routes by their hash.
+        Routes by their hash, as places: link a, or a + n_links for link a at the other time of a baseline.
+    passed_ms
+        Where times tell two routes apart: when either passes its places on the day as it was driven, by the route's hash.
     rules
         Hit rate and odds of a conviction.
     """
@@ -67,6 +69,7 @@ class RouteFollowed:
         has_unit: BoolColumn,
         routes: Mapping[str, IndexColumn],
         rules: ContractRules,
+        passed_ms: Mapping[str, Mapping[int, int]] | None = None,
     ) -> None:
         self._keys = keys
         self._roadside = roadside
@@ -74,25 +77,29 @@ class RouteFollowed:
         self._has_unit = has_unit
         self._routes = routes
         self._rules = rules
+        self._passed_ms = {} if passed_ms is None else passed_ms
 
     def check(self, fulfilment: Fulfilment, terms: _Terms, circumstances: Circumstances) -> Verdict:
         """Judge by reads, fixes and records, in this order of weight."""
         target, baseline = cast(str, terms["target"]), cast(str, terms["baseline"])
         vehicle = circumstances.performer
         claimed = self._sound_claim(fulfilment.records, vehicle)
-        read = {step.link for step, record in claimed if record.witness == self._roadside}
+        read = {self._place(step, target, baseline) for step, record in claimed if record.witness == self._roadside}
         log_ratio = 0.0
+        heard: set[bytes] = set()
         for exhibit in circumstances.exhibits:
             if not exhibit.records or check_chain(exhibit.records, self._keys) is not EvidenceFault.NONE:
                 continue
             for record in exhibit.records:
                 step = traversal_of(record)
                 if record.author == self._roadside and step is not None and step.vehicle == vehicle:
-                    read.add(step.link)
-                if record.author == self._sealed_unit:
+                    read.add(self._place(step, target, baseline))
+                # Whoever hands the same record in again adds no fix to it.
+                if record.author == self._sealed_unit and record.digest not in heard:
+                    heard.add(record.digest)
                     log_ratio += ratio_of(record, vehicle, target, baseline) or 0.0
         wanted, other = self._routes[target], self._routes[baseline]
-        whole = len(claimed) > 0 and [step.link for step, _ in claimed] == wanted.tolist()
+        whole = names_enough([step.link for step, _ in claimed], wanted.tolist())
         of_target, of_baseline = np.setdiff1d(wanted, other), np.setdiff1d(other, wanted)
         seen = np.array(sorted(read), np.int64)
 
@@ -100,8 +107,8 @@ class RouteFollowed:
             return np.array([number], np.int32)
 
         verdicts = followed_verdicts(
-            one(int(self._has_unit[of_target].sum())),
-            one(int(self._has_unit[of_baseline].sum())),
+            one(int(self._has_unit[of_target % len(self._has_unit)].sum())),
+            one(int(self._has_unit[of_baseline % len(self._has_unit)].sum())),
             one(int(np.isin(of_target, seen).sum())),
             one(int(np.isin(of_baseline, seen).sum())),
             np.array([log_ratio]),
@@ -110,6 +117,14 @@ class RouteFollowed:
         )
         return Verdict(int(verdicts[0]))
 
+    def _place(self, step: Traversal, target: str, baseline: str) -> int:
+        """Return where somebody was read: on the link, or on it at the other time, whichever plan's time is nearer."""
+        other = step.link + len(self._has_unit)
+        of_target, of_baseline = self._passed_ms.get(target, {}), self._passed_ms.get(baseline, {})
+        if step.link not in of_target or other not in of_baseline:
+            return step.link
+        return other if abs(step.in_ms - of_baseline[other]) < abs(step.in_ms - of_target[step.link]) else step.link
+
     def _sound_claim(self, records: Sequence[Record], vehicle: int) -> list[tuple[Traversal, Record]]:
         """Return the claimed links with their records; nothing where the chain is unsound or somebody else's."""
         if check_chain(records, self._keys) is not EvidenceFault.NONE:
@@ -117,6 +132,13 @@ class RouteFollowed:
         claimed = [(step, record) for record in records if (step := traversal_of(record)) is not None and step.vehicle == vehicle]
         mine = len(claimed) == len(records) and all(record.author == vehicle for record in records)
         return claimed if mine else []
+
+
+def names_enough(claimed: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Return whether the claimed links are those of a route in their order, at most the allowed part of them missing."""
+    ahead = iter(wanted)
+    in_order = all(link in ahead for link in claimed)
+    return in_order and len(claimed) > 0 and len(claimed) >= LEAST_RECORDED * len(wanted)
 
 
 class ArrivedBefore:

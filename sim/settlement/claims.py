@@ -18,14 +18,15 @@ from contracts_model.arbiters import Recipient
 from contracts_model.batch import digest_column
 from contracts_model.conditions import Arbiter, Circumstances, Condition, judge
 from contracts_model.evidence import Fulfilment, KeyRing
-from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn
+from sim.arrays import BoolColumn, IndexColumn, OffsetColumn
 from sim.errors import RunFailedError
 from sim.rng import uniforms
 from sim.settlement.accounts import Accounts
 from sim.settlement.arbiter import RouteFollowed, arrived_before, condition_of, road_arbiters, route_hashes
 from sim.settlement.detours import Detours
-from sim.settlement.evidence import Evidence, would_read
+from sim.settlement.evidence import Evidence, lost_records, would_read
 from sim.settlement.records import chain_of_traversals, fixes_exhibit, roadside_exhibit, times_ms
+from sim.settlement.timetables import Times, baseline_passages, target_passages
 from sim.spec import ContractRules
 
 _SUMMARY = struct.Struct("<qqqqqqdqq")
@@ -45,13 +46,19 @@ class Promises:
     Parameters
     ----------
     detours, deadline_ms
-        Routes, and the instants by which the movers promise to arrive.
+        Routes, and the instants by which the movers promise to arrive. Where a promise is one of another time on the same links,
+        the baseline's hash names these links at their other time.
     accounts
         The movers' accounts and the signers of evidence.
     has_unit
         Links with a roadside unit in this window.
     rules, seed
         Rules of evidence; seed of the keys.
+
+    Attributes
+    ----------
+    driven
+        Times as driven, known after the drive: by them reads on a link that both routes use are told apart.
     """
 
     def __init__(
@@ -66,8 +73,11 @@ class Promises:
         self.detours = detours
         self.accounts = accounts
         self.keys = KeyRing(seed)
+        self.rules = rules
+        self._places = detours.baseline_places(len(has_unit))
         targets = route_hashes(detours.target_start, detours.target_link)
-        self._hashes = list(zip(targets, route_hashes(detours.baseline_start, detours.baseline_link), strict=True))
+        self._hashes = list(zip(targets, route_hashes(detours.baseline_start, self._places), strict=True))
+        self.driven: Times | None = None
         # Deadlines are whole minutes, so that many movers share one.
         in_time = {deadline: arrived_before(deadline) for deadline in np.unique(deadline_ms).tolist()}
         self.conditions: list[Condition] = [
@@ -77,12 +87,32 @@ class Promises:
             )
         ]
         self._routes: dict[str, IndexColumn] = {}
-        followed = RouteFollowed(self.keys, accounts.roadside, accounts.sealed_unit, has_unit, self._routes, rules)
+        self._passed_ms: dict[str, dict[int, int]] = {}
+        followed = RouteFollowed(
+            self.keys, accounts.roadside, accounts.sealed_unit, has_unit, self._routes, rules, self._passed_ms
+        )
         self.arbiters: dict[str, Arbiter] = road_arbiters(followed, Recipient())
 
     def hashes_of(self, contract: int) -> tuple[str, str]:
         """Return the hashes (target, baseline) of a contract's routes."""
         return self._hashes[contract]
+
+    def baseline_places_of(self, contract: int) -> IndexColumn:
+        """Return the places of a contract's baseline."""
+        start = self.detours.baseline_start
+        return self._places[start[contract] : start[contract + 1]]
+
+    def _write_timetable(self, contract: int, target: str, baseline: str) -> None:
+        """Tell the arbiter when either route passes its places, where times tell them apart; the routes' hashes are shared."""
+        if self.driven is None or self.detours.baseline_apart is None:
+            return
+        for route, passages, places in (
+            (target, target_passages(self.detours, self.driven), self.detours.target_of(contract)),
+            (baseline, baseline_passages(self.detours, self.driven), self.baseline_places_of(contract)),
+        ):
+            _, time_s, entry_s = passages.of(contract)
+            into_ms = [into for into, _ in times_ms(entry_s, time_s)]
+            self._passed_ms[route] = dict(zip(places.tolist(), into_ms, strict=True))
 
     def digests(self) -> OffsetColumn:
         """Return the digests of the conditions, shape (n_contracts, 4)."""
@@ -98,7 +128,8 @@ class Promises:
         """
         target, baseline = self._hashes[contract]
         self._routes[target] = self.detours.target_of(contract)
-        self._routes[baseline] = self.detours.baseline_of(contract)
+        self._routes[baseline] = self.baseline_places_of(contract)
+        self._write_timetable(contract, target, baseline)
         circumstances = Circumstances(
             escrow=contract,
             performer=int(self.accounts.performers[contract]),
@@ -121,7 +152,7 @@ def draw_up_case(
     evidence: Evidence,
     drove_target: bool,
     has_unit: BoolColumn,
-    link_time_s: FloatColumn,
+    times: Times,
     hit_rate: float,
     seed: int,
     window: int,
@@ -132,21 +163,22 @@ def draw_up_case(
     """
     detours, accounts, keys = promises.detours, promises.accounts, promises.keys
     vehicle = int(accounts.performers[contract])
-    departure_s = float(detours.departure_s[contract])
-    target = detours.target_of(contract)
-    driven = target if drove_target else detours.baseline_of(contract)
+    target, target_s, target_entry_s = target_passages(detours, times).of(contract)
+    baseline = baseline_passages(detours, times)
+    driven, driven_s, entry_s = (target, target_s, target_entry_s) if drove_target else baseline.of(contract)
 
     def read(links: IndexColumn) -> BoolColumn:
         start = np.array([0, len(links)])
         hit = would_read(np.array([mover], np.int32), start, links, len(has_unit), hit_rate, seed, window)
         return np.asarray(hit & has_unit[links])
 
-    claimed_times = times_ms(target, departure_s, link_time_s, int(evidence.arrival_ms[contract]))
-    countersigned = read(target) & np.isin(target, driven)
-    chain = chain_of_traversals(keys, vehicle, accounts.roadside, target, claimed_times, countersigned)
-    exhibits = [
-        roadside_exhibit(keys, vehicle, accounts.roadside, driven, times_ms(driven, departure_s, link_time_s), read(driven))
-    ]
+    claimed_times = times_ms(target_entry_s, target_s, int(evidence.arrival_ms[contract]))
+    driven_places = target if drove_target else promises.baseline_places_of(contract)
+    countersigned = read(target) & np.isin(target, driven_places)
+    kept = ~lost_records(np.array([mover], np.int32), np.array([0, len(target)]), promises.rules, seed, window)
+    claimed_times = [times for times, has_record in zip(claimed_times, kept.tolist(), strict=True) if has_record]
+    chain = chain_of_traversals(keys, vehicle, accounts.roadside, target[kept], claimed_times, countersigned[kept])
+    exhibits = [roadside_exhibit(keys, vehicle, accounts.roadside, driven, times_ms(entry_s, driven_s), read(driven))]
     if evidence.has_fixes[contract]:
         ratio = float(evidence.gps_log_ratio[contract])
         exhibits.append(fixes_exhibit(keys, vehicle, accounts.sealed_unit, ratio, *promises.hashes_of(contract)))

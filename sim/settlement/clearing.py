@@ -10,13 +10,42 @@ whose balance is zero.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
-from sim.negotiation.deal_book import DealBook
 from sim.settlement.money import to_micro
 from sim.settlement.netting import RouteStakes, by_fund, by_member
+
+
+class Deals(Protocol):
+    """Deals of a window in credits, as a static market's book or the plans of a day in queue traffic have them."""
+
+    @property
+    def traveller(self) -> IndexColumn:
+        """Mover of each deal, shape (n_deals,)."""
+        ...
+
+    @property
+    def to_mover(self) -> FloatColumn:
+        """What the mover gets (negative: pays)."""
+        ...
+
+    @property
+    def start(self) -> OffsetColumn:
+        """Rows of deal d: `start[d]` to `start[d + 1]`."""
+        ...
+
+    @property
+    def link(self) -> IndexColumn:
+        """Link of each row."""
+        ...
+
+    @property
+    def fund_pays(self) -> FloatColumn:
+        """What the link's fund pays in each row (negative: receives)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +87,7 @@ class Contracts:
 
 
 def clear(
-    book: DealBook, weight: FloatColumn, n_links: int, fee_per_vehicle: float, standing: RouteStakes | None = None
+    book: Deals, weight: FloatColumn, n_links: int, fee_per_vehicle: float, standing: RouteStakes | None = None
 ) -> Contracts:
     """Return the contracts that the deals of a window come to.
 

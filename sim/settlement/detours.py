@@ -25,6 +25,9 @@ class Detours:
         Departure of the mover, shape (n_contracts,).
     credits_per_s
         What a second of the mover's trip is worth: value of time * weight.
+    baseline_apart
+        Rows of the baselines that stand for another time than the target's on the same link: a read there tells which of the two
+        was driven. None where times tell nothing apart (static traffic).
     """
 
     baseline_start: OffsetColumn
@@ -33,6 +36,13 @@ class Detours:
     target_link: IndexColumn
     departure_s: FloatColumn
     credits_per_s: FloatColumn
+    baseline_apart: BoolColumn | None = None
+
+    def baseline_places(self, n_links: int) -> IndexColumn:
+        """Return the rows of the baselines as places: link a is place a, and a + n_links at its other time."""
+        if self.baseline_apart is None:
+            return self.baseline_link
+        return (self.baseline_link + n_links * self.baseline_apart).astype(np.int32)
 
     @property
     def n_contracts(self) -> int:

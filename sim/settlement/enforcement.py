@@ -21,7 +21,7 @@ from sim.settlement.adversaries import grieved, tempers
 from sim.settlement.bonds import Bonds, lock_bonds, return_bonds
 from sim.settlement.claims import CaseFile, Promises, audited, claim_digests, draw_up_case
 from sim.settlement.clearing import Contracts
-from sim.settlement.detours import Detours, route_sums
+from sim.settlement.detours import Detours
 from sim.settlement.disputes import Disputes, Docket
 from sim.settlement.escrows import Escrows, micro
 from sim.settlement.evidence import (
@@ -36,6 +36,7 @@ from sim.settlement.evidence import (
 )
 from sim.settlement.money import to_micro
 from sim.settlement.outcome import Enforcement
+from sim.settlement.timetables import Passages, RouteTimes, Times, all_finite, baseline_passages, target_passages
 from sim.settlement.validation import PlantedCases
 from sim.spec import Adversaries, ContractRules
 
@@ -72,8 +73,8 @@ def enforce(
     drove_target: BoolColumn,
     *,
     network: RoadNetwork,
-    agreed_time_s: FloatColumn,
-    link_time_s: FloatColumn,
+    agreed_time_s: Times,
+    link_time_s: Times,
     rules: ContractRules,
     adversaries: Adversaries,
     seed: int,
@@ -90,7 +91,7 @@ def enforce(
         The truth by contract: whether the mover drove the detour (else his baseline); `sim.settlement.adversaries.defects`
         draws it. Where both routes are the same there is no promise to break, and the truth is that it was kept.
     agreed_time_s, link_time_s
-        Link times when trading closed, and as driven; finite on the routes, shape (n_links,).
+        Times when trading closed, and as driven: by link, shape (n_links,), or the movers' own; finite.
     rules, adversaries
         Sections of the scenario.
     seed, window
@@ -105,7 +106,7 @@ def enforce(
     ValueError
         A link time is not finite, or the contracts do not balance.
     """
-    if not (np.isfinite(agreed_time_s).all() and np.isfinite(link_time_s).all()):
+    if not (all_finite(agreed_time_s) and all_finite(link_time_s)):
         raise ValueError("link times must be finite")
     prospect = _prospect(contracts, detours, drove_target, network, agreed_time_s, rules, seed, window)
     kept_promise: BoolColumn = drove_target | ~prospect.differs
@@ -114,11 +115,16 @@ def enforce(
     promises = Promises(detours, prospect.deadline_ms, escrows.accounts, prospect.has_unit, rules, seed)
     escrows.sign(promises.digests(), prospect.claim_at_s + rules.claim_window_s)
 
+    promises.driven = link_time_s
+    separation = prospect.separation
+    if isinstance(link_time_s, RouteTimes):
+        # How many fixes there are on a link depends on how long the vehicle was there.
+        separation = separations(network, detours, np.ascontiguousarray(prospect.counts[:, 6]), link_time_s, rules)
     evidence = gather_evidence(
         detours,
         contracts.mover,
         prospect.counts,
-        prospect.separation,
+        separation,
         kept_promise,
         link_time_s,
         prospect.deadline_ms,
@@ -149,7 +155,7 @@ def _prospect(
     detours: Detours,
     drove_target: BoolColumn,
     network: RoadNetwork,
-    agreed_time_s: FloatColumn,
+    agreed_time_s: Times,
     rules: ContractRules,
     seed: int,
     window: int,
@@ -175,7 +181,7 @@ def _prospect(
 def _collateral_micro(
     contracts: Contracts,
     detours: Detours,
-    agreed_time_s: FloatColumn,
+    agreed_time_s: Times,
     differs: BoolColumn,
     power: FloatColumn,
     rules: ContractRules,
@@ -190,10 +196,18 @@ def _collateral_micro(
     return to_micro(np.where(differs, rules.collateral * np.maximum(bound, rules.bond), 0.0))
 
 
-def extra_cost(detours: Detours, link_time_s: FloatColumn) -> FloatColumn:
-    """Return kappa: what each mover saves by driving his baseline instead of the target at these link times, in credits."""
-    target_s = route_sums(detours.target_start, detours.target_link, link_time_s)
-    return detours.credits_per_s * (target_s - route_sums(detours.baseline_start, detours.baseline_link, link_time_s))
+def extra_cost(detours: Detours, times: Times) -> FloatColumn:
+    """Return kappa: what each mover saves by driving his baseline instead of the target at these times, in credits."""
+    if isinstance(times, RouteTimes):
+        return detours.credits_per_s * times.extra_s
+    target, baseline = target_passages(detours, times), baseline_passages(detours, times)
+    return detours.credits_per_s * (_sums(target) - _sums(baseline))
+
+
+def _sums(passages: Passages) -> FloatColumn:
+    n_routes = len(passages.entry_s)
+    route = np.repeat(np.arange(n_routes), np.diff(passages.start))
+    return np.asarray(np.bincount(route, weights=passages.time_s, minlength=n_routes), np.float64)
 
 
 def _docket(

@@ -21,7 +21,8 @@ from sim.settlement.money import MICRO_PER_CREDIT
 from sim.settlement.parties import parties_of
 from sim.spec import ContractRules
 
-_SIGNED_AT: Final = 0
+SIGNED_AT_S: Final = 0
+"""When everybody signs."""
 _LIVE: Final = (int(State.CLAIMED), int(State.APPEALABLE), int(State.REPLAY), int(State.ACTIVE), int(State.OFFERED))
 """States that a time-out alone can end, without anybody's vote."""
 
@@ -225,7 +226,7 @@ class Escrows:
             prices=payees.totals(),
             fees=self.contracts.fee_micro,
             collaterals=self.collateral_micro,
-            accept_by=_SIGNED_AT + 1,
+            accept_by=SIGNED_AT_S + 1,
             claim_by=claim_by_s,
             payers=payers.actor,
             dues=payers.amount_micro,
@@ -234,12 +235,12 @@ class Escrows:
             weights=payees.amount_micro,
             payee_start=payees.start,
             conditions=conditions,
-            now=_SIGNED_AT,
+            now=SIGNED_AT_S,
         )
         require_done(opened.outcomes, "open an escrow")
         everyone = np.arange(self.n_contracts)
-        require_done(self.batch.fund(payers.actor, payers.contract, payers.amount_micro, now=_SIGNED_AT), "fund an escrow")
-        require_done(self.batch.accept(accounts.performers, everyone, now=_SIGNED_AT), "accept an escrow")
+        require_done(self.batch.fund(payers.actor, payers.contract, payers.amount_micro, now=SIGNED_AT_S), "fund an escrow")
+        require_done(self.batch.accept(accounts.performers, everyone, now=SIGNED_AT_S), "accept an escrow")
         self.note()
 
     def _deposit(self) -> None:

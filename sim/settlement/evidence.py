@@ -9,8 +9,8 @@ The arbiter's rule, the same for columns and for a single claim (`followed_verdi
 
 1. a read on a link of the baseline alone: REJECTED, since that link is no part of the route that was promised;
 2. no read on a link of the target alone, and L <= -ln(conviction odds): REJECTED;
-3. a sound chain of own records for the whole target: ACCEPTED. Records that the mover signed himself prove nothing against
-   a read or the fixes; they only shift the burden of proof;
+3. a sound chain of own records for the target, half of its links or more: ACCEPTED. Records that the mover signed himself prove
+   nothing against a read or the fixes; they only shift the burden of proof;
 4. a read on a link of the target alone, or L >= ln(conviction odds): ACCEPTED; otherwise NOT_FINAL.
 """
 
@@ -29,12 +29,17 @@ from sim.kernels.evidence import compare_routes, conviction_rates, lens_separati
 from sim.network.distance import GEOGRAPHIC_CRS
 from sim.network.road_network import RoadNetwork
 from sim.rng import uniforms
-from sim.settlement.detours import Detours, route_sums
+from sim.settlement.detours import Detours
+from sim.settlement.timetables import Times, baseline_passages, target_passages
 from sim.spec import ContractRules
 from sim.units import METRES_PER_DEGREE, SECONDS_PER_MINUTE
 
 MOST_SEPARATION: Final = 400.0
 """Largest D^2: the fixes then err with probability Phi(-10), and computing further distances changes nothing."""
+LEAST_RECORDED: Final = 0.5
+"""Share of the target's links that a chain of records must name."""
+_MOST_RECORDS: Final = 2**20
+"""Upper bound of the links of a route, for naming draws."""
 _LEAST_MISS: Final = 1e-9
 """Smallest probability that a unit misses a vehicle; keeps the logarithm finite at a hit rate of 1."""
 
@@ -101,6 +106,14 @@ def would_read(
     return np.asarray(uniforms(seed, "roadside reads", ids, window) < hit_rate)
 
 
+def lost_records(mover: IndexColumn, start: OffsetColumn, rules: ContractRules, seed: int, window: int) -> BoolColumn:
+    """Return for each row of the movers' targets whether its record is missing from the claim."""
+    length = np.diff(start)
+    within = np.arange(int(start[-1])) - np.repeat(start[:-1], length)
+    ids = np.repeat(mover.astype(np.int64), length) * _MOST_RECORDS + within
+    return np.asarray(uniforms(seed, "lost records", ids, window) < rules.record_gap)
+
+
 def silence_weight(rules: ContractRules) -> float:
     """Return lambda = -ln(1 - hit rate): the log likelihood ratio that a silent unit adds."""
     return -math.log(max(1.0 - rules.hit_rate, _LEAST_MISS))
@@ -119,15 +132,18 @@ def compare(
     counts = np.zeros((detours.n_contracts, 7), np.int32)
     routes = ((detours.baseline_start, detours.baseline_link), (detours.target_start, detours.target_link))
     reads = [would_read(mover, start, link, len(has_unit), rules.hit_rate, seed, window) for start, link in routes]
+    # A link at its other time is a place of its own, under the same unit.
+    places = detours.baseline_places(len(has_unit))
+    unit_of_place = has_unit if detours.baseline_apart is None else np.concatenate([has_unit, has_unit])
     compare_routes(
         detours.baseline_start,
-        detours.baseline_link,
+        places,
         detours.target_start,
         detours.target_link,
         reads[0],
         reads[1],
         drove_target,
-        has_unit,
+        unit_of_place,
         counts,
     )
     return counts
@@ -154,20 +170,17 @@ def shapes_m(network: RoadNetwork) -> tuple[OffsetColumn, FloatColumn] | None:
     return (start, points * (stated / drawn)) if drawn > 0.0 and stated > 0.0 else None
 
 
-def separations(
-    network: RoadNetwork, detours: Detours, sections: IndexColumn, link_time_s: FloatColumn, rules: ContractRules
-) -> Separation:
-    """Return how far position fixes tell the two routes of each contract apart, driving at these link times."""
-    baseline = (detours.baseline_start, detours.baseline_link)
-    target = (detours.target_start, detours.target_link)
+def separations(network: RoadNetwork, detours: Detours, sections: IndexColumn, times: Times, rules: ContractRules) -> Separation:
+    """Return how far position fixes tell the two routes of each contract apart, driving at these times."""
+    baseline, target = baseline_passages(detours, times), target_passages(detours, times)
     found = (np.empty(detours.n_contracts), np.empty(detours.n_contracts))
     shapes = shapes_m(network)
     for (own, other), result in zip(((target, baseline), (baseline, target)), found, strict=True):
-        routes, fixes = (*own, *other), (rules.gps_period_s, rules.gps_noise_m)
+        routes, fixes = (own.start, own.link, other.start, other.link), (rules.gps_period_s, rules.gps_noise_m)
         if shapes is None:
-            lens_separations(*routes, sections, link_time_s, network.length_m, *fixes, MOST_SEPARATION, result)
+            lens_separations(*routes, sections, own.time_s, network.length_m, *fixes, MOST_SEPARATION, result)
         else:
-            squared_separations(*routes, link_time_s, *shapes, *fixes, MOST_SEPARATION, result)
+            squared_separations(*routes, own.time_s, *shapes, *fixes, MOST_SEPARATION, result)
     return Separation(*found)
 
 
@@ -213,12 +226,12 @@ def followed_verdicts(
     return verdict.astype(np.uint8)
 
 
-def deadlines_ms(detours: Detours, agreed_time_s: FloatColumn, rules: ContractRules) -> OffsetColumn:
+def deadlines_ms(detours: Detours, agreed: Times, rules: ContractRules) -> OffsetColumn:
     """Return the instant by which each mover promised to arrive, in milliseconds.
 
     Departure + agreed time * (1 + delay_share) + delay_s, rounded up to the whole minute.
     """
-    agreed_s = route_sums(detours.target_start, detours.target_link, agreed_time_s)
+    agreed_s = target_passages(detours, agreed).arrival_s - detours.departure_s
     latest_s = detours.departure_s + agreed_s * (1.0 + rules.delay_share) + rules.delay_s
     return np.asarray(np.ceil(latest_s / SECONDS_PER_MINUTE) * (SECONDS_PER_MINUTE * 1000.0), np.int64)
 
@@ -229,7 +242,7 @@ def gather_evidence(
     counts: IndexColumn,
     separation: Separation,
     drove_target: BoolColumn,
-    link_time_s: FloatColumn,
+    times: Times,
     deadline_ms: OffsetColumn,
     rules: ContractRules,
     seed: int,
@@ -237,7 +250,7 @@ def gather_evidence(
 ) -> Evidence:
     """Return everybody's evidence after the drive, and the arbiter's verdict on it.
 
-    Everybody claims the target with a whole chain, at the target's times: the honest truly, the others by forgery.
+    Everybody claims the target with all records he has, at the target's times: the honest truly, the others by forgery.
 
     Parameters
     ----------
@@ -245,17 +258,16 @@ def gather_evidence(
         Of `compare`, with what the units read.
     drove_target
         The truth; it shapes what the units see, and the verdicts follow from that alone.
-    link_time_s
-        Times as driven, shape (n_links,).
+    times
+        As driven; the targets of those who did not drive them, as they claim them.
     """
     has_fixes = uniforms(seed, "position fixes", mover, window) < rules.gps_share
     error = ndtri(uniforms(seed, "position errors", mover, window) + 2.0**-54)
     squared = np.where(drove_target, separation.on_target, separation.on_baseline)
     gps = np.where(has_fixes, np.where(drove_target, squared, -squared) / 2.0 + np.sqrt(squared) * error, 0.0)
-    has_chain = np.ones(len(mover), np.bool_)
+    has_chain = _has_chain(detours, mover, rules, seed, window)
     followed = followed_verdicts(counts[:, 2], counts[:, 3], counts[:, 4], counts[:, 5], gps, has_chain, rules)
-    arrival_s = detours.departure_s + route_sums(detours.target_start, detours.target_link, link_time_s)
-    arrival_ms = np.asarray(np.round(arrival_s * 1000.0), np.int64)
+    arrival_ms = np.asarray(np.round(target_passages(detours, times).arrival_s * 1000.0), np.int64)
     verdict = np.where(arrival_ms < deadline_ms, followed, int(Verdict.REJECTED)).astype(np.uint8)
     columns = np.ascontiguousarray(counts.T)
     return Evidence(
@@ -273,3 +285,13 @@ def gather_evidence(
         followed=followed,
         verdict=verdict,
     )
+
+
+def _has_chain(detours: Detours, mover: IndexColumn, rules: ContractRules, seed: int, window: int) -> BoolColumn:
+    """Return whose claims name enough of the target's links."""
+    if rules.record_gap == 0.0:
+        return np.ones(len(mover), np.bool_)
+    length = np.diff(detours.target_start)
+    lost = lost_records(mover, detours.target_start, rules, seed, window)
+    recorded = np.bincount(np.repeat(np.arange(len(mover)), length)[~lost], minlength=len(mover))
+    return np.asarray((recorded >= LEAST_RECORDED * length) & (recorded > 0))

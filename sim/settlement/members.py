@@ -87,7 +87,7 @@ def settle_members(
     baseline_cost, believed_cost
         Credits of each member.
     share
-        Shares of the gain, at least 0 and not all 0 among those who are settled.
+        Shares of the gain, at least 0; where those who are settled have none at all, they share alike.
     nth
         Which of the traveller's identities each row is, ascending from 0; None where everybody has one.
 

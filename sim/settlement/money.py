@@ -30,10 +30,12 @@ def split_micro(total_micro: int, share: FloatColumn) -> OffsetColumn:
     total_micro
         Micro-credits to split.
     share
-        Relative shares, not all 0, shape (n,).
+        Relative shares, shape (n,), n >= 1; where all are 0 (whoever had one is not among them), all count alike.
     """
     if total_micro < 0:
         raise ValueError(f"a total of {total_micro} cannot be split")
+    if not share.any():
+        share = np.ones(len(share))
     exact = share * (total_micro / share.sum())
     amount = np.floor(exact).astype(np.int64)
     missing = total_micro - int(amount.sum())

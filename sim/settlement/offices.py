@@ -73,3 +73,17 @@ def validator_columns(enforcement: Enforcement) -> ValidatorColumns:
     seats = np.bincount(tables.seats["juror"][: tables.counters[SEATS]] - validators[0], minlength=len(validators))
     drawn = seats > 0
     return ValidatorColumns(validators[drawn], enforcement.temper[drawn], seats[drawn], escrows.position_micro(validators[drawn]))
+
+
+def others_net_micro(enforcement: Enforcement) -> dict[str, int]:
+    """Return what those who are no travellers received minus what they paid; with the travellers' transfers it adds up to 0."""
+    escrows = enforcement.escrows
+    accounts = escrows.accounts
+    groups = {
+        "fees": np.array([accounts.fees]),
+        "validators": accounts.validators,
+        "griefers": accounts.griefers,
+        "treasury": np.array([accounts.treasury]),
+        "forfeits": np.array([accounts.forfeits]),
+    }
+    return {name: int(escrows.position_micro(rows).sum()) for name, rows in groups.items()}

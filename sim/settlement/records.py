@@ -51,11 +51,9 @@ def ratio_of(record: Record, vehicle: int, target: str, baseline: str) -> float 
     return float(log_ratio) if about == vehicle else None
 
 
-def times_ms(
-    links: IndexColumn, departure_s: float, link_time_s: FloatColumn, arrival_ms: int | None = None
-) -> list[tuple[int, int]]:
-    """Return (time in, time out) of each link driven one after another from the departure on."""
-    clock = np.round((departure_s + np.concatenate((np.zeros(1), np.cumsum(link_time_s[links])))) * 1000.0).astype(np.int64)
+def times_ms(entry_s: float, time_s: FloatColumn, arrival_ms: int | None = None) -> list[tuple[int, int]]:
+    """Return (time in, time out) of links driven one after another, `time_s` on each, the first one entered at `entry_s`."""
+    clock = np.round((entry_s + np.concatenate((np.zeros(1), np.cumsum(time_s)))) * 1000.0).astype(np.int64)
     if arrival_ms is not None:
         clock[-1] = arrival_ms
     return list(zip(clock[:-1].tolist(), clock[1:].tolist(), strict=True))

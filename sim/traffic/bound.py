@@ -14,8 +14,9 @@ as well. The rotations of gridlock keep exits a headway apart, too, as all in th
 longer headways than that get no price. The minima are worked out on cells of time with everything rounded down
 (`sim.kernels.timed_bound`).
 
-Where. Only the links that queues discharge from are priced. What lies between them is shrunk: nodes that no priced link, origin
-or destination touches are replaced by links around them, which keeps all distances and rounds down less often.
+Where. Only the links that queues discharge from are priced, and time counts only at them: between them a way is the fastest one
+without priced links, of which nothing but its free-flow time is needed. That keeps the work in proportion to the priced links and
+not to the city, and rounds down once between two of them.
 
 Ascent. The subgradient of a slot is (ways that use it) - K. Prices move by Adam (Kingma and Ba 2015) on its share of K, with a
 step that falls to 0 (Held, Wolfe and Crowder 1974 for why any decreasing step will do). Each evaluation covers every vehicle and
@@ -25,20 +26,19 @@ is a bound by itself; the best is worked out again on finer cells, and the large
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from queue import SimpleQueue
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sim.arrays import FloatColumn, IndexColumn, OffsetColumn
 from sim.errors import InputError
-from sim.kernels.timed_bound import FAR_MS, LANES, SpaceTime, cell_prices, congestion, sweep, trace
+from sim.kernels.timed_bound import FAR_MS, Stops, Ways, cell_prices, congestion, sweep, trace, useful_hops
 from sim.parallel import over_rows
-from sim.traffic.core_graph import CoreGraph, core_graph
 from sim.traffic.driven_day import DrivenDay
 from sim.traffic.timed_paths import PathFinder, Tolls
 
 _MS = 1000
+_UNPRICED = -1
 
 
 @dataclass(frozen=True)
@@ -222,14 +222,17 @@ class Pricing:
 
     def __init__(self, finder: PathFinder, departure_s: FloatColumn, slots: Slots, cell_ms: int) -> None:
         self.finder, self.departure_s, self.slots, self.cell_ms = finder, departure_s, slots, cell_ms
-        self.core: CoreGraph = core_graph(finder.graph, finder.ends, slots.link_idx)
-        order = np.argsort(self.core.tail_idx, kind="stable")
-        start = np.zeros(self.core.n_nodes + 1, dtype=np.int64)
-        np.cumsum(np.bincount(self.core.tail_idx, minlength=self.core.n_nodes), out=start[1:])
-        cells = (self.core.time_ms[order] // cell_ms).astype(np.int32)
-        instant = np.flatnonzero(cells == 0).astype(np.int32)
-        self.graph = SpaceTime(
-            start, self.core.head_idx[order], cells, self.core.priced_idx[order], instant, self.core.tail_idx[order]
+        graph = finder.graph
+        row_of_queue = np.full(int(graph.queue_idx.max(initial=0)) + 1, _UNPRICED, dtype=np.int32)
+        row_of_queue[slots.link_idx] = np.arange(len(slots.link_idx))
+        row = np.where(graph.queue_idx >= 0, row_of_queue[np.maximum(graph.queue_idx, 0)], _UNPRICED).astype(np.int32)
+        link = np.flatnonzero(row != _UNPRICED)
+        # A link that takes for ever is on no fastest way.
+        plain = replace(graph, delay_s=np.where(row == _UNPRICED, graph.delay_s, np.inf))
+        self.plain_ms = _whole_ms(plain.free_times_to(finder.targets))
+        self.free_ms = _whole_ms(finder.bound_s)
+        self.stops = Stops(
+            graph.head_idx[link], row[link], _whole_ms(graph.delay_s[link]), _whole_ms(plain.free_times_to(graph.tail_idx[link]))
         )
         longest_ms = int((np.diff(slots.start) * slots.slot_ms).max(initial=cell_ms))
         self.n_cells = -(-longest_ms // cell_ms)
@@ -244,36 +247,40 @@ class Pricing:
         price_ms = np.floor(price_s * _MS).astype(np.int32)
         by_cell = np.zeros((len(slots.link_idx), self.n_cells), dtype=np.int32)
         cell_prices(price_ms, slots.start, slots.slot_ms, self.cell_ms, by_cell)
-        n_batches = -(-len(self.finder.targets) // LANES)
         cost_s = np.zeros(len(self.departure_s))
-        usage = np.zeros((n_batches, len(price_s)), dtype=np.int32)
-        room: SimpleQueue[IndexColumn] = SimpleQueue()
+        used: list[IndexColumn] = [np.zeros(len(price_s), dtype=np.int32)]
 
         def work(first: int, past_last: int) -> None:
-            cost = room.get() if not room.empty() else np.empty((self.n_cells, self.core.n_nodes, LANES), dtype=np.int32)
-            for batch in range(first, past_last):
-                self._batch(batch, price_ms, by_cell, cost, cost_s, usage[batch])
-            room.put(cost)
+            cost = np.empty((len(self.stops.head), self.n_cells), dtype=np.int32)
+            usage = np.zeros(len(price_s), dtype=np.int32)
+            for row in range(first, past_last):
+                self._destination(row, price_ms, by_cell, cost, cost_s, usage)
+            used.append(usage)
 
-        over_rows(n_batches, work)
+        over_rows(len(self.finder.targets), work)
         paid_s = float((price_ms.astype(np.int64) * slots.room_of_slot).sum()) / _MS
-        return float(cost_s.sum()) - paid_s, usage.sum(axis=0, dtype=np.int32)
+        # Whole numbers: their sum does not depend on the order in which the threads were done.
+        return float(cost_s.sum()) - paid_s, np.sum(used, axis=0, dtype=np.int32)
 
-    def _batch(
-        self, batch: int, price_ms: IndexColumn, by_cell: IndexColumn, cost: IndexColumn, cost_s: FloatColumn, usage: IndexColumn
+    def _destination(
+        self, row: int, price_ms: IndexColumn, by_cell: IndexColumn, cost: IndexColumn, cost_s: FloatColumn, usage: IndexColumn
     ) -> None:
-        rows = np.arange(batch * LANES, min((batch + 1) * LANES, len(self.finder.targets)))
-        target = np.full(LANES, -1, dtype=np.int32)
-        target[: len(rows)] = self.core.arrive_idx[self.finder.targets[rows]]
-        free_ms = np.full((self.core.n_nodes, LANES), FAR_MS, dtype=np.int32)
-        free_ms[:, : len(rows)] = self.core.free_ms(target[: len(rows)]).T
-        vehicle = self.of_row[self.row_start[rows[0]] : self.row_start[rows[-1] + 1]]
-        lane = (self.finder.row[vehicle] - rows[0]).astype(np.int32)
-        source = self.core.depart_idx[self.finder.ends.origin_idx[vehicle]]
-        sweep(self.graph, by_cell, free_ms, target, self.cell_ms, self.first_cell, cost)
+        ways = Ways(self.plain_ms[row], self.free_ms[row])
+        hops = useful_hops(self.stops, ways, self.cell_ms)
+        sweep(self.stops, ways, hops, by_cell, self.cell_ms, self.first_cell, cost)
+        vehicle = self.of_row[self.row_start[row] : self.row_start[row + 1]]
         own_s = np.empty(len(vehicle))
         trace(
-            self.graph, by_cell, price_ms, self.slots.start, self.slots.slot_ms, free_ms, target, self.cell_ms, cost,
-            source, lane, self.departure_s[vehicle], own_s, usage,
+            self.stops, ways, hops, by_cell, price_ms, self.slots.start, self.slots.slot_ms, self.cell_ms, cost,
+            self.finder.ends.origin_idx[vehicle], self.departure_s[vehicle], own_s, usage,
         )  # fmt: skip
         cost_s[vehicle] = own_s
+
+
+def _whole_ms(time_s: FloatColumn) -> IndexColumn:
+    """Return times in whole milliseconds, rounded down, FAR_MS for infinite ones.
+
+    A nanosecond below a whole one is that one (sums of floats are no better); departures are taken a microsecond early for it.
+    """
+    time_ms = np.floor(time_s * _MS + 1e-6)
+    return np.asarray(np.where(time_ms < FAR_MS, time_ms, FAR_MS).astype(np.int32))

@@ -10,20 +10,24 @@ their first link, then links that choose among those who wait, by position. Merg
 Gridlock. At every whole multiple of `patience_s` cycles of full links are looked for whose first vehicles have all waited for
 `patience_s`. Policy "rotate" moves all first vehicles of a cycle up by one link at once (over capacity for that instant,
 never over storage) and counts them; "hold" leaves them, and `locked_links` names a link of each.
+
+Incidents of the network begin and end at their times, before whatever else happens then (`sim.traffic.incidents`).
 """
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from sim.arrays import BoolColumn, FloatColumn, IndexColumn, OffsetColumn, frozen
 from sim.errors import InputError
 from sim.kernels.queue_gridlock import ROTATED, ROTATIONS, advance, locked_cycles
-from sim.kernels.queue_layout import NO_PLACE, NOBODY, PENDING
+from sim.kernels.queue_layout import NO_PLACE, NOBODY, PENDING, Lights, Notes, Queues, Turns
 from sim.kernels.queue_paths import change_paths, empty_origins, find_vehicles, occupancy, positions, reconsider
+from sim.traffic.incidents import CapacityChange, capacity_changes
 from sim.traffic.queue_network import QueueNetwork
 from sim.traffic.queue_state import make_rows, new_queues, rehome, with_bins, with_path_room, with_record_room
 from sim.traffic.trips import LATEST_S, Trips, require_paths
@@ -155,6 +159,7 @@ class Loading:
         self._window_s = float(min(network.free_flow_time_s.min(), network.backward_time_s.min()))
         self._counts = np.zeros(3, dtype=np.int64)
         self._n_path_entries = len(self._queues.path)
+        self._changes = capacity_changes(network.incidents)
         self.arrival_s: FloatColumn = frozen(self._queues.arrival_s)
 
     @property
@@ -214,15 +219,43 @@ class Loading:
             raise InputError(f"{until_s}", where="until_s", allowed=f"seconds from {self.clock_s:g} (the clock) to {LATEST_S:g}")
         if self.options.bin_s > 0:
             self._queues = with_bins(self._queues, int(until_s / self.options.bin_s) + 1)
+        while self._changes and self._changes[0].time_s < until_s:
+            self._pass_time(self._changes[0].time_s)
+            self._change_capacity(self._changes[0])
+            self._changes = self._changes[1:]
+        self._pass_time(until_s)
+
+    def _pass_time(self, until_s: float) -> None:
         if until_s > self.clock_s:
             patience_s = self.options.patience_s if self.options.gridlock == "rotate" else np.inf
             advance(self._queues, self._rows.head, until_s, self._window_s, patience_s, self._counts)
             self.clock_s = until_s
 
+    def _change_capacity(self, change: CapacityChange) -> None:
+        """Let an incident begin or end, before what happens at that time."""
+        link, ends = change.link_idx, self._queues.ends
+        row = self._rows.head[link : link + 1]
+        ends["headway_s"][row] = change.headway_s(float(self.network.headway_s[link]))
+        if change.closed_until_s is not None:
+            # Whoever slipped through while he waited for the next link has put the next exit off by too much.
+            begins = change.closed_until_s > change.time_s
+            free_s = ends["free_s"][row]
+            ends["free_s"][row] = (np.maximum if begins else np.minimum)(free_s, change.closed_until_s)
+        if self._queues.state[row[0]] == PENDING:
+            reconsider(self._queues, row, self.clock_s)
+
+    def copy(self) -> Loading:
+        """Return a second loading in the same state, to see what would happen; the two have nothing in common but the trips."""
+        other = copy(self)
+        other._queues = _copied(self._queues)
+        other._counts = self._counts.copy()
+        other.arrival_s = frozen(other._queues.arrival_s)
+        return other
+
     def run(self, latest_s: float = LATEST_S) -> None:
         """Advance until everybody has arrived, nobody can move any more, or the clock shows `latest_s`."""
         while self.clock_s < latest_s and self.n_arrived < self.trips.n_vehicles:
-            if not self._anything_due and self.options.gridlock == "hold":
+            if not self.has_events and self.options.gridlock == "hold":
                 return
             self.advance(min(latest_s, self.clock_s + _RUN_STEP_S))
 
@@ -309,8 +342,9 @@ class Loading:
         return np.asarray(self._rows.link[member[:n_cycles]])
 
     @property
-    def _anything_due(self) -> bool:
-        return bool((self._queues.state == PENDING).any())
+    def has_events(self) -> bool:
+        """Whether anything is still to happen by itself: without events, whoever has not arrived is locked."""
+        return bool(self._changes) or bool((self._queues.state == PENDING).any())
 
     def _places(self) -> tuple[IndexColumn, IndexColumn]:
         row, slot = np.empty(self.trips.n_vehicles, dtype=np.int32), np.empty(self.trips.n_vehicles, dtype=np.int32)
@@ -348,6 +382,16 @@ class Loading:
                 where=f"vehicle {driver[place]}",
                 allowed="a way from the next node on",
             )
+
+
+def _copied(queues: Queues) -> Queues:
+    """Return the same state in columns of its own."""
+
+    def own(part: tuple[Any, ...]) -> list[Any]:
+        return [value.copy() if isinstance(value, np.ndarray) else value for value in part]
+
+    nested = {"turns": Turns(*own(queues.turns)), "lights": Lights(*own(queues.lights)), "notes": Notes(*own(queues.notes))}
+    return Queues(*own(queues))._replace(**nested)  # type: ignore[arg-type]  # each name has a value of its own type
 
 
 def _recorded_mask(record: Recorded, n_vehicles: int) -> BoolColumn:

@@ -19,13 +19,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sim.arrays import FloatColumn, IndexColumn
+from sim.arrays import FloatColumn
 from sim.errors import InputError
 from sim.kernels.timed_marginal import marginal_tolls
 from sim.rng import uniforms
 from sim.traffic.driven_day import DrivenDay, drive
-from sim.traffic.equilibrium import chosen_paths
-from sim.traffic.timed_paths import PathFinder, Tolls, Ways, path_costs, with_paths, with_tolls
+from sim.traffic.equilibrium import drawn_by_gain
+from sim.traffic.timed_paths import PathFinder, Tolls, Ways, chosen_paths, path_costs, with_paths, with_tolls
 
 _GROWTH, _SHRINKAGE = 1.3, 0.6
 _WALK_STEP, _WALK_DELAY_DAYS, _GAIN_SCALE = 0.6, 10.0, 0.05
@@ -109,7 +109,7 @@ def best_found(
         if kind not in asked:
             asked[kind] = _gains(finder, best, _tolls(kind, best, rules, prices))
         gain_s, ways = asked[kind]
-        moves = _drawn(gain_s, share[kind], seed, turn)
+        moves = drawn_by_gain(gain_s, share[kind], seed, "improve", turn)
         if len(moves):
             start, column = chosen_paths(ways.path_start, ways.path_link, moves)
             tried = drive(best.network, with_paths(best.trips, moves, start, column), rules.patience_s)
@@ -161,14 +161,6 @@ def _gains(finder: PathFinder, best: DrivenDay, tolls: Tolls) -> tuple[FloatColu
     own_s = path_costs(day, trips.departure_s, trips.path_start, trips.path_link)
     ways = finder.search(day, np.arange(trips.n_vehicles, dtype=np.int32), trips.departure_s, own_s)
     return np.maximum(own_s - ways.cost_s, 0.0), ways
-
-
-def _drawn(gain_s: FloatColumn, share: float, seed: int, turn: int) -> IndexColumn:
-    """Draw a share of those who gain, in proportion to their gains (Efraimidis and Spirakis 2006), in the order of vehicles."""
-    gainers = np.flatnonzero(gain_s > 0)
-    n_moves = min(len(gainers), max(1, round(share * len(gainers)))) if len(gainers) else 0
-    key = np.log(np.maximum(uniforms(seed, "improve", gainers, turn), 1e-300)) / gain_s[gainers]
-    return np.sort(gainers[np.argsort(-key, kind="stable")[:n_moves]]).astype(np.int32)
 
 
 def marginal_cost_tolls(driven: DrivenDay, step_s: float) -> Tolls:

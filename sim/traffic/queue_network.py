@@ -28,6 +28,7 @@ import numpy as np
 from sim.arrays import FloatColumn, IdColumn, IndexColumn, OffsetColumn, frozen
 from sim.errors import InputError
 from sim.network.road_network import RoadNetwork
+from sim.traffic.incidents import Incident, require_sound
 from sim.units import METRES_PER_KILOMETRE, SECONDS_PER_HOUR, travel_time_s
 
 MOST_STORAGE: Final = 500_000_000
@@ -137,6 +138,8 @@ class QueueNetwork:
         Share in [0, 1).
     signals, turns
         None where there are none.
+    incidents
+        What befalls links on the day.
     """
 
     name: str
@@ -154,6 +157,7 @@ class QueueNetwork:
     capacity_drop: float = 0.0
     signals: Signals | None = None
     turns: TurnTable | None = None
+    incidents: tuple[Incident, ...] = ()
 
     def __post_init__(self) -> None:
         for column in fields(self):
@@ -161,6 +165,7 @@ class QueueNetwork:
             if isinstance(value, np.ndarray):
                 object.__setattr__(self, column.name, frozen(value))
         _require_sound(self)
+        require_sound(self.incidents, self.n_links, self.name)
 
     @property
     def n_links(self) -> int:

@@ -16,6 +16,7 @@ from sim.errors import InputError
 from sim.kernels.paths_pair import HEAP_ENTRY
 from sim.kernels.timed_search import NOT_FOUND, Day, Scratch, follow, search_batch, sources
 from sim.parallel import over_rows
+from sim.traffic.incidents import with_closures
 from sim.traffic.loading import LinkRecords
 from sim.traffic.queue_network import QueueNetwork
 from sim.traffic.search_graph import SearchGraph
@@ -92,7 +93,7 @@ def day_of(network: QueueNetwork, trips: Trips, records: LinkRecords, tolls: Tol
     into_node = np.bincount(network.head_idx, weights=network.merge_weight, minlength=network.n_nodes)
     none = np.zeros(0)
     signals = network.signals
-    return Day(
+    day = Day(
         start=np.concatenate([records.start, records.start[-1] + start[1:]]),
         entry_s=np.concatenate([records.entry_s, entry_s]),
         exit_s=np.concatenate([records.exit_s, exit_s]),
@@ -110,7 +111,11 @@ def day_of(network: QueueNetwork, trips: Trips, records: LinkRecords, tolls: Tol
         toll_start=np.zeros(n_links + 1, dtype=np.int64) if tolls is None else tolls.start,
         toll_s=none if tolls is None else tolls.toll_s,
         step_s=none if tolls is None else tolls.step_s,
+        live=np.zeros(0, dtype=np.bool_),
+        extra_s=np.zeros((0, 0), dtype=np.float32),
+        width_s=1.0,
     )
+    return with_closures(day, network.incidents)
 
 
 def empty_day(network: QueueNetwork, tolls: Tolls | None = None) -> Day:
@@ -240,8 +245,20 @@ def _in_order_asked(
 def path_costs(day: Day, departure_s: FloatColumn, path_start: OffsetColumn, path_link: IndexColumn) -> FloatColumn:
     """Return time plus tolls that one more vehicle would need on each path, seconds."""
     cost_s = np.empty(len(departure_s))
-    follow(day, departure_s, path_start, path_link, cost_s)
+
+    def work(first: int, past_last: int) -> None:
+        follow(day, departure_s[first:past_last], path_start[first : past_last + 1], path_link, cost_s[first:past_last])
+
+    over_rows(len(departure_s), work)
     return cost_s
+
+
+def chosen_paths(start: OffsetColumn, link: IndexColumn, chosen: np.ndarray) -> tuple[OffsetColumn, IndexColumn]:
+    """Return some of the paths, in the order given, in the same form."""
+    length = np.diff(start)[chosen]
+    new_start = np.zeros(len(chosen) + 1, dtype=np.int64)
+    np.cumsum(length, out=new_start[1:])
+    return new_start, link[np.arange(int(new_start[-1])) + np.repeat(start[chosen] - new_start[:-1], length)]
 
 
 def with_paths(trips: Trips, vehicle_idx: IndexColumn, path_start: OffsetColumn, path_link: IndexColumn) -> Trips:

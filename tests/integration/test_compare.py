@@ -162,6 +162,21 @@ def test_reproducing_wants_the_same_inputs(tmp_path: Path) -> None:
     assert (found.status, "is not the file that the run read" in found.err) == (2, True)
 
 
+def test_reproducing_wants_the_same_files_beside_a_bundled_city(tmp_path: Path) -> None:
+    scenario = write_small_city(tmp_path)
+    assert call("run", scenario, "--out", tmp_path / "run", "--quiet").status == 0
+    manifest = tmp_path / "run" / "manifest.json"
+    (tmp_path / "run" / "scenario.lock.toml").write_text(
+        'name = "x"\n[network]\nsource = "bundled"\ncity = "coquimbo"\n[demand]\nsource = "trips"\nfile = "small_trips.tntp"\n'
+    )
+    content = json.loads(manifest.read_text())
+    content["inputs"]["coquimbo/network.npz"] = {"bytes": 1, "sha256": "of another version"}
+    manifest.write_text(json.dumps(content))
+    (tmp_path / "small_trips.tntp").write_text("edited")
+    with pytest.raises(InputError, match=r"small_trips\.tntp.*is not the file that the run read"):
+        reproduce(tmp_path / "run")
+
+
 class Died(BaseException):
     """The machine went down."""
 

@@ -39,6 +39,22 @@ def test_every_source_runs(tmp_path: Path, network: str, demand: str) -> None:
     assert links.num_rows == (12 if network == "osm" else 6)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert len(manifest["inputs"]) >= 2
+    quality = manifest["network"]["quality"]
+    assert quality["n_links"] == links.num_rows
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    second_look = report.split('id="second-look"')[1].split("</section>")[0]
+    assert '<a href="quality.html">' in second_look
+    assert f"<dt>Dead ends</dt><dd>{quality['dead_ends']}</dd>" in second_look
+    assert all(f"<dt>{doubt['name']}</dt><dd>{doubt['links']} links" in second_look for doubt in quality["doubts"])
+    if network == "osm":
+        assert quality["dead_ends"] == 3 and "<dt>Restrictions applied</dt><dd>1</dd>" in second_look
+    assert "deserves a second look" in (tmp_path / "out" / "quality.html").read_text(encoding="utf-8")
+
+
+def test_a_run_on_a_made_network_has_no_quality_page(tmp_path: Path) -> None:
+    assert call("run", "pigou", "--out", tmp_path / "out", "--quiet").status == 0
+    assert not (tmp_path / "out" / "quality.html").exists()
+    assert "second look" not in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 def test_bans_shape_flows_and_disappear_from_the_results(tmp_path: Path) -> None:

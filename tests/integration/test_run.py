@@ -22,6 +22,7 @@ FILES = SIMWRAPPER | {
     "link_performance.parquet",
     "trips.parquet",
     "report.html",
+    "quality.html",
 }
 SAME_BYTES = ("poa.json", "scenario.lock.toml", "convergence.parquet", "link_performance.parquet", "trips.parquet")
 
@@ -194,7 +195,7 @@ def test_assign_writes_a_run_folder_without_travellers(folder: Path) -> None:
     assert outcome.status == 0
     assert outcome.out.splitlines()[-1] == f"Report: {folder / 'run' / 'report.html'}"
     run = read_run(folder / "run")
-    assert {path.name for path in (folder / "run").iterdir()} == FILES - SIMWRAPPER - {"trips.parquet"}
+    assert {path.name for path in (folder / "run").iterdir()} == FILES - SIMWRAPPER - {"trips.parquet", "quality.html"}
     content = json.loads(call(*arguments, "--json").out)
     assert run.poa["worlds"]["selfish"]["total_time_s"] == content["ue"]["tstt"]
     assert run.poa["price_of_anarchy"] == content["price_of_anarchy"]

@@ -141,6 +141,7 @@ def test_a_dry_run_tells_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.
     Path("plan.toml").write_text(TEXT)
     found = call("sweep", "plan.toml", "--dry-run", "--quiet")
     assert (found.status, "10 points x 12 replications = 120 runs" in found.out) == (0, True)
+    assert "demand.scale: uniform, low 0.5, high 1.5, 10 steps" in found.out
     assert {path.name for path in tmp_path.iterdir()} == {"plan.toml"}
     assert json.loads(call("sweep", "plan.toml", "--dry-run", "--quiet", "--json").out)["runs"] == 120
 

@@ -40,7 +40,12 @@ def test_the_wheel_holds_packages_scenarios_and_data(wheel: Path, project_root: 
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {"sim/cli.py", "sim/experiments/templates/report.html.jinja", "contracts_model/__init__.py"}
     wanted |= {f"sim/_bundled/scenarios/{path.name}" for path in (project_root / "scenarios").glob("*.toml")}
-    wanted |= {"sim/_bundled/data/README.md", "sim/_bundled/data/coquimbo/network.npz", "sim/_bundled/scenarios/README.md"}
+    wanted |= {
+        "sim/_bundled/data/README.md",
+        "sim/_bundled/data/coquimbo/network.npz",
+        "sim/_bundled/data/examples/gmns/link.csv",
+        "sim/_bundled/scenarios/README.md",
+    }
     assert wanted <= names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"sim", "contracts_model", "dashboard", "routepact"}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/")) or "__pycache__" in name]

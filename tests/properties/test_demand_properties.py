@@ -75,7 +75,7 @@ def test_gravity_is_balanced(seed: int, n_zones: int, deterrence_km: float, spre
     demand=st.lists(st.floats(1e-3, 1e4), min_size=1, max_size=20),
     grain=st.floats(0.05, 500),
     distribution=st.sampled_from(["constant", "lognormal"]),
-    shape=st.sampled_from(["uniform", "peak"]),
+    shape=st.sampled_from(["uniform", "peak", "plateau", "even"]),
     seed=SEEDS,
 )
 def test_travellers_carry_the_demand(demand: list[float], grain: float, distribution: str, shape: str, seed: int) -> None:

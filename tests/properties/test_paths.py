@@ -17,7 +17,6 @@ from sim.kernels.paths_hierarchy import upper_rows
 from sim.kernels.paths_lanes import LANES
 from sim.kernels.paths_pair import HEAP_ENTRY, one_way_path, reverse_star, two_way_path
 from sim.kernels.paths_query import paths_between
-from sim.kernels.paths_timed import earliest_arrivals, is_fifo
 from sim.kernels.paths_tree import SEARCH_LINK, SEARCH_NODE, bucket_tree, bucket_width, new_queue, pack, trees_of_origins
 from sim.network.hierarchy import PathHierarchy, make_hierarchy
 
@@ -173,34 +172,6 @@ def test_a_tree_against_the_links_leads_everybody_to_the_destination(case: Case)
         assert nodes["label"][:-1].tolist() == twin.labels(destination, case.n_nodes, turned, case.open)
         first_link = [int(in_link[entry]) if entry >= 0 else -1 for entry in nodes["link"][:-1]]
         twin.check_tree(destination, nodes["label"][:-1], first_link, turned, case.open, 0.0)
-
-
-@settings(max_examples=100, deadline=None, derandomize=True)
-@given(cases(), st.data())
-def test_earliest_arrivals(case: Case, data: st.DataObject) -> None:
-    n_bins = data.draw(st.integers(1, 4))
-    bin_s = 10.0
-    steps = st.lists(st.floats(-bin_s, 30.0), min_size=n_bins - 1, max_size=n_bins - 1)
-    times = np.empty((len(case.links), n_bins))
-    for link in range(len(case.links)):
-        # Held in the first bin high enough that the falls that FIFO allows never lead below 0.
-        times[link] = np.cumsum([bin_s * n_bins, *data.draw(steps)])
-    assert is_fifo(times, bin_s)
-    departure = data.draw(st.floats(-5.0, 60.0))
-    arrival, tree_link = np.empty(case.n_nodes), np.empty(case.n_nodes, np.int32)
-    heap = np.empty(len(case.links) + 1, HEAP_ENTRY)
-    ends = [(tail, head) for tail, head, _ in case.links]
-    expected = twin.arrivals(0, departure, case.n_nodes, ends, times.tolist(), 5.0, bin_s, case.open)
-    earliest_arrivals(0, departure, -1, case.start, case.head, times, 5.0, bin_s, case.passable, arrival, tree_link, heap)
-    # Where a time falls by a second a second, two vehicles arrive together but for rounding.
-    assert arrival.tolist() == pytest.approx(expected, rel=ROUNDING)
-    for node in range(1, case.n_nodes):
-        link = tree_link[node]
-        assert (link < 0) == (arrival[node] == math.inf)
-        if link >= 0:
-            assert case.head[link] == node
-            entry = arrival[case.tail[link]]
-            assert arrival[node] == entry + twin.time_on_link(times[link].tolist(), entry, 5.0, bin_s)
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)

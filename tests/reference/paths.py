@@ -22,44 +22,6 @@ def labels(source: int, n_nodes: int, links: Sequence[Link], passable: Sequence[
     return label
 
 
-def time_on_link(times: Sequence[float], entry: float, first: float, bin_s: float) -> float:
-    """Return the value at `entry` of the line through (first + i * bin_s, times[i]), constant outside."""
-    place = (entry - first) / bin_s
-    if place <= 0.0 or place >= len(times) - 1:
-        return times[0] if place <= 0.0 else times[-1]
-    before = int(place)
-    return (
-        times[before]
-        if times[before] == times[before + 1]
-        else times[before] + (place - before) * (times[before + 1] - times[before])
-    )
-
-
-def arrivals(
-    source: int,
-    departure: float,
-    n_nodes: int,
-    ends: Sequence[tuple[int, int]],
-    times: Sequence[Sequence[float]],
-    first: float,
-    bin_s: float,
-    passable: Sequence[bool],
-) -> list[float]:
-    """Return the earliest arrival at every node, inf where none is possible."""
-    arrival = [math.inf] * n_nodes
-    arrival[source] = departure
-    changed = True
-    while changed:
-        changed = False
-        for link, (tail, head) in enumerate(ends):
-            if arrival[tail] < math.inf and (passable[tail] or tail == source):
-                candidate = arrival[tail] + time_on_link(times[link], arrival[tail], first, bin_s)
-                if candidate < arrival[head]:
-                    arrival[head] = candidate
-                    changed = True
-    return arrival
-
-
 def higher_neighbours(n_nodes: int, pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
     """Return the higher neighbours of every node after contracting 0, 1, ... in turn: each contraction joins them pairwise."""
     joined: list[set[int]] = [set() for _ in range(n_nodes)]

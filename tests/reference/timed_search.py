@@ -142,3 +142,38 @@ def slot_programme_s(finder: PathFinder, driven: DrivenDay, cell_s: float, slot_
     if solved.status != 0:
         raise AssertionError(f"the programme has no solution before {end_s} s: {solved.message}")
     return float(solved.fun)
+
+
+class PlainResponse:
+    """Waits of a day's links at the starts of steps of time, and what becomes of them when entries come and go."""
+
+    def __init__(self, driven: DrivenDay, n_steps: int, step_s: float) -> None:
+        self.n_steps, self.step_s = n_steps, step_s
+        records = driven.records
+        self.base_s: list[list[float]] = []
+        self.inflow: list[list[int]] = []
+        self.headway_s = driven.network.headway_s.tolist()
+        for link in range(driven.network.n_links):
+            rows = slice(records.start[link], records.start[link + 1])
+            entries, exits = records.entry_s[rows].tolist(), records.exit_s[rows].tolist()
+            free_s = float(driven.network.free_flow_time_s[link])
+            base = []
+            for step in range(n_steps):
+                before = [gone for came, gone in zip(entries, exits, strict=True) if came < step * step_s]
+                base.append(max(0.0, before[-1] - free_s - step * step_s) if before else 0.0)
+            self.base_s.append(base)
+            self.inflow.append([sum(step * step_s <= came < (step + 1) * step_s for came in entries) for step in range(n_steps)])
+
+    def waits_s(self, link: int, change: Sequence[float]) -> list[float]:
+        """Return the waits at the starts of the steps when that many entries are added to each step."""
+        base, inflow, headway_s = self.base_s[link], self.inflow[link], self.headway_s[link]
+        waits = [0.0]
+        for step in range(self.n_steps - 1):
+            work_s = headway_s
+            if inflow[step] and base[step] > 0 and base[step + 1] > 0:
+                work_s = max(headway_s, min(self.step_s, (base[step + 1] - base[step] + self.step_s) / inflow[step]))
+            rest_s = base[step + 1] - (base[step] + inflow[step] * work_s - self.step_s)
+            if base[step + 1] == 0:
+                rest_s = min(rest_s, 0.0)
+            waits.append(max(0.0, waits[-1] + max(0.0, inflow[step] + change[step]) * work_s - self.step_s + rest_s))
+        return waits

@@ -16,26 +16,31 @@ def is_driven(path: Sequence[int], bans: Sequence[tuple[int, ...]]) -> bool:
 
 def distances_with_turns(network: RoadNetwork, source: int, cost: Sequence[float]) -> list[float]:
     """Return the cost of the cheapest path from node `source` to every node that honours bans, delays and closed nodes."""
-    bans, delays = network.turns.bans(), network.turns.delays()
-    memory = max((len(ban) for ban in bans), default=2) - 1
+    delays = network.turns.delays()
+    of_last: dict[int, list[tuple[int, ...]]] = {}
+    for ban in network.turns.bans():
+        of_last.setdefault(ban[-1], []).append(ban)
+    memory = max((len(ban) for ban in network.turns.bans()), default=2) - 1
+    leaving: dict[int, list[int]] = {}
+    for link, node in enumerate(network.tail_idx.tolist()):
+        leaving.setdefault(node, []).append(link)
     best = [math.inf] * network.n_nodes
     best[source] = 0.0
     seen: set[tuple[int, ...]] = set()
-    queue: list[tuple[float, tuple[int, ...]]] = [
-        (float(cost[link]), (link,)) for link in range(network.n_links) if network.tail_idx[link] == source
-    ]
+    queue = [(float(cost[link]), (link,)) for link in leaving.get(source, [])]
     heapq.heapify(queue)
+    head, passable = network.head_idx.tolist(), network.node_passable.tolist()
     while queue:
         reached, way = heapq.heappop(queue)
         if way in seen:
             continue
         seen.add(way)
-        node = int(network.head_idx[way[-1]])
+        node = head[way[-1]]
         best[node] = min(best[node], reached)
-        if not network.node_passable[node]:
+        if not passable[node]:
             continue
-        for link in range(network.n_links):
-            if network.tail_idx[link] == node and not is_driven((*way, link), bans):
-                delay_s = delays.get((way[-1], link), 0.0)
-                heapq.heappush(queue, (reached + delay_s + float(cost[link]), (*way, link)[-memory:]))
+        for link in leaving.get(node, []):
+            longer = (*way, link)
+            if not any(longer[-len(ban) :] == ban for ban in of_last.get(link, [])):
+                heapq.heappush(queue, (reached + delays.get((way[-1], link), 0.0) + float(cost[link]), longer[-memory:]))
     return best

@@ -65,8 +65,8 @@ def test_frame_gives_back_its_classes(values: list[float], full: float) -> None:
     column = np.array(values)
     scale = paint.load_scale(float(column.max()))
     colour, width = scale.classes(column), paint.width_classes(column, full)
-    content = paint.frame(7, len(column), [paint.link_bytes(colour, width)] * 2)
-    assert struct.unpack_from("<4I", content) == (7, len(column), 0, 2)
+    content = paint.frame(7.9, len(column), [], [paint.link_bytes(colour, width)] * 2)
+    assert struct.unpack_from("<4I", content) == (7, len(column), 0, 0)
     both = np.frombuffer(content, np.uint8, offset=16).reshape(2, -1)
     assert np.array_equal(both[0], both[1])
     assert np.array_equal(both[0] & 15, colour) and np.array_equal(both[0] >> 4, width)
@@ -79,6 +79,43 @@ def test_scales_are_ascending_and_cover_the_loads(greatest: float) -> None:
     assert list(load.breaks) == sorted(set(load.breaks)) and len(load.breaks) == 6
     if greatest > 3.0:
         assert greatest / 7 <= load.breaks[0] <= greatest / 2
-    difference = paint.difference_scale(load)
+    difference = paint.difference_scale(load, "Selfish", "Market")
     assert difference.breaks == tuple(-value for value in reversed(difference.breaks))
     assert difference.classes(np.array([0.0])).tolist() == [len(difference.breaks) // 2]
+
+
+def test_scales_where_small_values_matter_turn_round() -> None:
+    slow_is_dark = paint.SPEED_SCALE.classes(np.array([1.0, 0.9, 0.5, 0.1]))
+    assert slow_is_dark.tolist() == sorted(slow_is_dark.tolist()) and slow_is_dark[0] == 0 and slow_is_dark[-1] == 6
+    difference = paint.difference_scale(paint.SPEED_SCALE, "Selfish", "Market")
+    slower_left, same, faster_left = difference.classes(np.array([-0.4, 0.0, 0.4])).tolist()
+    assert slower_left > same == len(difference.breaks) // 2 > faster_left
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, paint.MOST_LINKS - 1), st.floats(0, 1), st.integers(0, 2)), max_size=30),
+    st.lists(st.tuples(st.integers(0, 99), st.floats(0, 1), st.integers(0, 2)), max_size=5),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_frame_gives_back_its_vehicles(first: list[tuple[int, float, int]], second: list[tuple[int, float, int]]) -> None:
+    words = [
+        paint.vehicle_words(
+            np.array([link for link, _, _ in some], np.int32),
+            np.array([part for _, part, _ in some], np.float64),
+            np.array([mark for _, _, mark in some], np.uint8),
+        )
+        for some in (first, second)
+    ]
+    content = paint.frame(None, 3, words, [bytes(3), bytes(3)])
+    clock, n_links, n_maps, _, *counts = struct.unpack_from("<6I", content)
+    assert (clock, n_links, n_maps, counts) == (paint.NO_CLOCK, 3, 2, [len(first), len(second)])
+    read = struct.unpack_from(f"<{len(first) + len(second)}I", content, 24)
+    for word, (link, part, mark) in zip(read, [*first, *second], strict=True):
+        assert word >> 12 == link and word & 3 == mark
+        assert abs((word >> 2 & 1023) / 1024 - part) <= 1 / 1024
+    assert len(content) == 24 + 4 * len(read) + 6
+
+
+def test_drawn_places_lead_back_to_the_network() -> None:
+    streets = streets_of(synthetic.grid(3, 3))
+    assert np.array_equal(streets.drawn_place[streets.link_idx], np.arange(streets.n_drawn))

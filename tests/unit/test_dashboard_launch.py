@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import pytest
 
-from dashboard.launch import address_of, bind, main
+from dashboard.launch import address_of, bind, main, what_to_show
+from dashboard.wishes import RUNS_VARIABLE, SCENARIO_VARIABLE
 from sim.errors import InputError
 
 
@@ -35,3 +37,28 @@ def test_an_unknown_scenario_is_one_line_and_status_2(capsys: pytest.CaptureFixt
     assert main(["no-such-scenario", "--no-open"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "no-such-scenario" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--with", "some/run"], "without a first run"),
+        (["braess", "--with", "no/such/run"], "no such run folder"),
+        (["braess", "--visitors", "0"], "--visitors"),
+    ],
+)
+def test_bad_usage_is_one_line_and_status_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*arguments, "--no-open"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err
+
+
+def test_a_folder_with_a_manifest_is_a_run_and_anything_else_a_scenario(tmp_path: Path) -> None:
+    assert what_to_show(None, None) == {}
+    assert what_to_show("braess", None) == {SCENARIO_VARIABLE: "braess"}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "manifest.json").write_text('{"kind": "routepact run", "format": 1, "files": {}}')
+    one, other = str(tmp_path / "a"), str(tmp_path / "b")
+    assert what_to_show(one, None) == {RUNS_VARIABLE: one}
+    assert what_to_show(one, other) == {RUNS_VARIABLE: f"{one}\n{other}"}

@@ -52,7 +52,7 @@ def test_separations_equal_the_twin() -> None:
     cut = slice(0, 4)
     squared_separations(
         detours.target_start[cut], detours.target_link, detours.baseline_start[cut], detours.baseline_link,
-        WINDOW.link_time_s, start, points, period_s, noise_m, 1e9, found,
+        WINDOW.link_time_s[detours.target_link], start, points, period_s, noise_m, 1e9, found,
     )  # fmt: skip
     shape = {a: [tuple(p) for p in points[start[a] : start[a + 1]].tolist()] for a in range(network.n_links)}
     times = dict(enumerate(WINDOW.link_time_s.tolist()))

@@ -136,11 +136,10 @@ def test_money_rounds_halves_away_from_zero() -> None:
 )
 def test_a_split_adds_up_and_is_within_a_micro_credit(total_micro: int, shares: list[float]) -> None:
     share = np.array(shares)
-    if share.sum() == 0.0:
-        share[0] = 1.0
     amount = split_micro(total_micro, share)
     assert amount.sum() == total_micro
     assert amount.min() >= 0
+    share = share if share.any() else np.ones(len(share))
     exact = share * (total_micro / share.sum())
     # One micro-credit, and what floating point blurs in amounts of 1e13.
     assert np.abs(amount - exact).max() < 1.0 + 1e-2
@@ -151,6 +150,8 @@ def test_a_split_gives_what_remains_to_the_largest_remainders() -> None:
     assert split_micro(10, np.array([1.0, 1.0, 1.0])).tolist() == [4, 3, 3]
     assert split_micro(7, np.array([1.0, 2.0, 4.0]) / 7.0 * 3.0).tolist() == [1, 2, 4]
     assert split_micro(1, np.array([0.2, 0.5, 0.3])).tolist() == [0, 1, 0]
+    assert split_micro(7, np.zeros(3)).tolist() == [3, 2, 2]
+    assert split_micro(0, np.zeros(3)).tolist() == [0, 0, 0]
     with pytest.raises(ValueError, match="-1"):
         split_micro(-1, np.ones(2))
 

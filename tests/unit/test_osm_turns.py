@@ -11,6 +11,7 @@ The town is a cross with a short way between two of its junctions::
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -23,6 +24,7 @@ from sim.network.junctions import JunctionRules
 from sim.network.osm import read_osm, read_osm_restrictions
 from sim.network.road_network import RoadNetwork
 from sim.network.store import load_network, save_network
+from sim.spec_networks import Junctions
 
 NODES = {1: (0, 1), 2: (1, 1), 3: (2, 1), 4: (3, 1), 5: (1, 2), 6: (2, 2), 7: (1, 0), 8: (2, 0), 9: (1.8, 1)}
 WAYS = {10: "1 2", 20: "2 3", 30: "3 4", 40: "5 2", 50: "2 7", 60: "6 3", 70: "3 8"}
@@ -197,17 +199,29 @@ def turn(network: RoadNetwork, first: int, middle: int, last: int) -> float:
 def test_turns_take_time_by_their_angle(tmp_path: Path) -> None:
     path = written(tmp_path, [({"restriction": "no_right_turn"}, [way("from", 10), node("via", 2), way("to", 50)])])
     network = read_osm(path, junctions=JunctionRules())
-    assert [turn(network, 1, 2, other) for other in (3, 5, 7, 1)] == [0.0, 5.4, 0.0, 20.0]
+    assert [turn(network, 1, 2, other) for other in (3, 5, 7, 1)] == [0.0, 5.4, 0.0, 27.5]
     left_hand = read_osm(path, junctions=JunctionRules(drives_on="left"))
-    assert [turn(left_hand, 3, 2, other) for other in (1, 5, 7, 3)] == [0.0, 5.4, 2.1, 20.0]
+    assert [turn(left_hand, 3, 2, other) for other in (1, 5, 7, 3)] == [0.0, 5.4, 2.1, 27.5]
     assert bans(network) == [(1, 2, 7)]
+
+
+def test_default_times_of_turns_are_those_of_osrm() -> None:
+    def curve_s(degrees: float, bias: float) -> float:
+        return 7.5 / (1.0 + math.exp(-(13.0 * bias * degrees / 180.0 - 6.5 / bias)))
+
+    rules = JunctionRules()
+    assert rules.left_s == pytest.approx(curve_s(90.0, 1.075), abs=0.05)
+    assert rules.right_s == pytest.approx(curve_s(90.0, 1 / 1.075), abs=0.05)
+    assert rules.u_turn_s == pytest.approx(20.0 + curve_s(180.0, 1 / 1.075), abs=0.05)
+    assert max(curve_s(45.0, 1.075), curve_s(45.0, 1 / 1.075)) < 0.55
+    assert Junctions().model_dump() == rules._asdict()
 
 
 def test_bends_take_no_time(tmp_path: Path) -> None:
     # Between 2 and 4 two streets bend at 9: a node of two neighbours that stays because its streets differ is no junction.
     network = read_osm(written(tmp_path, []), junctions=JunctionRules(left_s=7.0))
     assert turn(network, 2, 3, 6) == 7.0
-    assert turn(network, 2, 5, 2) == 20.0
+    assert turn(network, 2, 5, 2) == 27.5
 
 
 def test_signs_count_for_those_who_drive_to_the_nearer_junction(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from sim.kernels import paths_tree
 from sim.kernels.paths_batch import trees_of_batches
 from sim.kernels.paths_lanes import LANES, label_rows, pick, pull, push
 from sim.kernels.paths_query import new_reached, path_between, paths_between
-from sim.kernels.paths_timed import is_fifo, time_at
 from sim.kernels.paths_tree import ENTRY, N_BUCKETS, SEARCH_LINK, SEARCH_NODE, bucket_tree, bucket_width, new_queue, pack
 from sim.network.hierarchy import make_hierarchy
 from sim.rng import stream
@@ -230,28 +229,6 @@ def run_rows(
         return int(pick(label, 5, node, cost, link, 0, 3, best, picked))
 
     return run(label, node, cost, link, best, picked)
-
-
-def test_times_between_bins() -> None:
-    times = np.array([[10.0, 20.0, 15.0]])
-    assert [time_at(times, 0, entry, 100.0, 10.0) for entry in (0.0, 100.0, 104.0, 110.0, 115.0, 120.0, 999.0)] == [
-        10.0, 10.0, 14.0, 20.0, 17.5, 15.0, 15.0,
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("times", "fifo"),
-    [
-        ([[30.0, 20.0]], True),
-        ([[30.0, 19.9]], False),
-        ([[1.0, -0.5]], False),
-        ([[np.nan, 1.0]], False),
-        ([[np.inf, np.inf]], True),
-        ([[np.inf, 5.0]], False),
-    ],
-)
-def test_fifo_is_told(times: list[list[float]], fifo: bool) -> None:
-    assert is_fifo(np.array(times), 10.0) == fifo
 
 
 @pytest.mark.parametrize("bad", [[1.0, -1.0], [np.nan, 1.0], [1.0]])

@@ -89,6 +89,15 @@ def test_departures_follow_the_profile() -> None:
     assert peak[0] >= 0 and peak[-1] < period_s
     share = peak / period_s
     assert largest_distance(peak, np.where(share <= 0.5, 2 * share**2, 1 - 2 * (1 - share) ** 2)) < bound
+    plateau = np.sort(make_population(od, 1.0, CONSTANT, Profile(shape="plateau", period_s=period_s), 1).departure_s)
+    assert plateau[0] >= 0 and plateau[-1] < period_s
+    share = plateau / period_s
+    level = (share - 1 / 16) * 8 / 7
+    ends = np.where(share < 0.5, share**2 * 32 / 7, 1 - (1 - share) ** 2 * 32 / 7)
+    assert largest_distance(plateau, np.where(np.abs(share - 0.5) < 3 / 8, level, ends)) < bound
+    even = make_population(od, 1.0, CONSTANT, Profile(shape="even", period_s=period_s), 1).departure_s
+    assert np.allclose(np.diff(even), period_s / len(even))
+    assert even[0] == pytest.approx(period_s / len(even) / 2)
 
 
 @pytest.mark.parametrize("sigma", [0.0, 0.3, 0.6, 1.0])

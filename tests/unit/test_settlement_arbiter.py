@@ -11,6 +11,7 @@ from reference.settlement_windows import made_window
 
 from contracts_model import Verdict
 from contracts_model.evidence import Fulfilment, append_record, check_chain
+from sim.arrays import IndexColumn
 from sim.settlement.claims import CaseFile, Promises, draw_up_case
 from sim.settlement.evidence import Evidence, compare, deadlines_ms, gather_evidence, roadside_units, separations
 from sim.settlement.outcome import Enforcement
@@ -116,7 +117,7 @@ def test_records_of_another_vehicle_are_no_evidence(scene: Scene) -> None:
     contract = scene.pick(truth=True, target_reads=0, has_fixes=False, verdict=int(Verdict.ACCEPTED))
     accounts, links = scene.promises.accounts, WINDOW.detours.target_of(contract)
     stranger = int(accounts.performers[contract]) + 1
-    times = times_ms(links, 0.0, WINDOW.link_time_s)
+    times = times_ms(0.0, WINDOW.link_time_s[links])
     stolen = chain_of_traversals(scene.promises.keys, stranger, accounts.roadside, links, times, np.zeros(len(links), np.bool_))
     assert scene.judge(contract, replace(scene.case(contract), fulfilment=Fulfilment(records=stolen))) is Verdict.NOT_FINAL
     # Nor are records about this vehicle that somebody else has signed.
@@ -133,12 +134,21 @@ def test_silence_is_no_rejection(scene: Scene) -> None:
 
 def test_a_claim_of_another_route_is_none(scene: Scene) -> None:
     contract = scene.pick(truth=True, target_reads=0, has_fixes=False, verdict=int(Verdict.ACCEPTED))
-    accounts, links = scene.promises.accounts, WINDOW.detours.target_of(contract)[:-1]
-    times = times_ms(links, 0.0, WINDOW.link_time_s)
-    short = chain_of_traversals(
-        scene.promises.keys, int(accounts.performers[contract]), accounts.roadside, links, times, np.zeros(len(links), np.bool_)
-    )
-    assert scene.judge(contract, CaseFile(Fulfilment(records=short), ())) is Verdict.NOT_FINAL
+    accounts, target = scene.promises.accounts, WINDOW.detours.target_of(contract)
+    half = -(-len(target) // 2)
+    elsewhere = np.setdiff1d(np.arange(WINDOW.network.n_links), target)[:1]
+
+    def claim(links: IndexColumn) -> Verdict:
+        times, nowhere = times_ms(0.0, WINDOW.link_time_s[links]), np.zeros(len(links), np.bool_)
+        vehicle = int(accounts.performers[contract])
+        chain = chain_of_traversals(scene.promises.keys, vehicle, accounts.roadside, links, times, nowhere)
+        return scene.judge(contract, CaseFile(Fulfilment(records=chain), ()))
+
+    # Records may be missing, up to half of them; none may be of another link, nor in another order.
+    assert claim(target) is claim(target[:half]) is claim(target[-half:]) is Verdict.ACCEPTED
+    assert claim(target[: half - 1]) is Verdict.NOT_FINAL
+    assert claim(target[::-1]) is Verdict.NOT_FINAL
+    assert claim(np.concatenate((target, elsewhere))) is Verdict.NOT_FINAL
 
 
 def test_the_sealed_units_word_outweighs_the_movers(scene: Scene) -> None:
@@ -155,6 +165,20 @@ def test_the_sealed_units_word_outweighs_the_movers(scene: Scene) -> None:
         fixes_exhibit(keys, vehicle, accounts.sealed_unit, -50.0, hashes[1], hashes[0]),
     ):
         assert scene.judge(contract, replace(case, exhibits=(*case.exhibits, wrong))) is Verdict.ACCEPTED
+
+
+def test_a_record_that_is_handed_in_again_says_nothing_new() -> None:
+    """A weak word against an honest mover must not become a conviction by being repeated."""
+    scene = Scene(RULES.model_copy(update={"roadside_units": 0.0, "gps_share": 0.0}))
+    contract = scene.pick(truth=True, verdict=int(Verdict.ACCEPTED))
+    case, hashes = scene.case(contract), scene.promises.hashes_of(contract)
+    accounts, vehicle = scene.promises.accounts, int(scene.promises.accounts.performers[contract])
+    weak = fixes_exhibit(scene.promises.keys, vehicle, accounts.sealed_unit, -1.0, *hashes)
+    assert scene.judge(contract, case) is Verdict.ACCEPTED
+    for times in (1, 2, 10):
+        assert scene.judge(contract, replace(case, exhibits=(*case.exhibits, *[weak] * times))) is Verdict.ACCEPTED
+    others = [fixes_exhibit(scene.promises.keys, vehicle, accounts.sealed_unit, -1.0 - 0.01 * n, *hashes) for n in range(10)]
+    assert scene.judge(contract, replace(case, exhibits=(*case.exhibits, *others))) is Verdict.REJECTED
 
 
 def test_a_read_on_the_baseline_alone_convicts(scene: Scene) -> None:

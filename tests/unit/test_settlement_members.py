@@ -123,3 +123,16 @@ def test_a_real_market_under_enforcement(seed: int) -> None:
     others = np.concatenate((outside.validators, outside.griefers, [outside.fees, outside.treasury]))
     assert found.money_micro.sum() == -done.escrows.position_micro(others).sum()
     assert found.expelled.sum() == done.convicted.sum()
+
+
+def test_whoever_is_left_shares_alike_where_only_the_convicted_had_a_share() -> None:
+    """Surcharges can take up the whole gain; if all who asked for one are convicted, the shares of the others are 0."""
+    done = WINDOW.enforce(drove_target=np.arange(60) % 4 > 0)
+    expelled = np.isin(EVERYBODY, done.contracts.mover[done.convicted])
+    assert expelled.any() and not expelled.all()
+    baseline, believed, _ = costs(7, 25.0)
+    found = settle_members(done, EVERYBODY, baseline, believed, expelled.astype(np.float64))
+    saving = to_micro(baseline) - to_micro(believed)
+    utility = (saving + found.money_micro)[~expelled]
+    assert found.gain_micro > 0 and utility.sum() == found.gain_micro
+    assert utility.max() - utility.min() <= 1 and utility.min() >= 0

@@ -90,9 +90,30 @@ def test_damaged_and_half_written_shards_are_made_anew(
     (out / "shards" / ".partial-1-000004-x.parquet").write_bytes(b"half")
     shards[0].with_name("000000-0123.parquet").write_bytes(shards[0].read_bytes())
     (out / "sweep.json").unlink()
+    (out / ".partial-1-sweep.json.part").write_bytes(b"half")
+    with pytest.raises(InputError, match="--resume makes damaged shards anew"), open_results(out):
+        pass
     outcome = sweep(plan, out, resume=True)
     assert outcome.runs_now == 6
     assert files(out) == files(undisturbed)
+
+
+def test_queries_do_not_see_a_shard_that_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch)
+    plan, out = small_plan(tmp_path), tmp_path / "out"
+    sweep(plan, out, limit=2)
+    forced, seen = os.fsync, []
+
+    def ask(handle: int) -> None:
+        with open_results(out) as results:
+            seen.append(results.counts()["done"])
+        forced(handle)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", ask)
+        sweep(plan, out, limit=2, resume=True)
+    # Before and after the shard has its name, and at the two moments of the report.
+    assert seen == [2, 4, 4, 4]
 
 
 def test_a_death_at_any_shard_loses_nothing(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,10 +135,11 @@ def test_a_death_at_any_shard_loses_nothing(undisturbed: Path, tmp_path: Path, m
     assert files(out) == files(undisturbed)
 
 
-def test_a_full_disk_is_told_and_resumable(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("room", [0, 1, 2, 3, 6])
+def test_a_full_disk_is_told_and_resumable(undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
     here(monkeypatch)
     plan, out = small_plan(tmp_path), tmp_path / "out"
-    forced, room = os.fsync, 6
+    forced, expected = os.fsync, room // 6
 
     def full(handle: int) -> None:
         nonlocal room
@@ -131,7 +153,7 @@ def test_a_full_disk_is_told_and_resumable(undisturbed: Path, tmp_path: Path, mo
         with pytest.raises(RunFailedError, match=r"No space left on device.*--resume"):
             sweep(plan, out)
     assert not list(out.rglob(".partial-*"))
-    assert rows(out)
+    assert len(list(out.glob("shards/*"))) == expected
     sweep(plan, out, resume=True)
     assert files(out) == files(undisturbed)
 
@@ -174,6 +196,24 @@ def test_a_run_that_fails_is_a_row_and_the_rest_goes_on(tmp_path: Path, monkeypa
     assert "What went wrong" in (tmp_path / "out" / "report.html").read_text()
 
 
+def refuse(*arguments: object, **keys: object) -> None:
+    raise RunFailedError("the ledger refused the terms")
+
+
+def test_a_run_that_breaks_a_rule_of_its_own_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch)
+    monkeypatch.setattr("sim.experiments.sweep_worker.run", refuse)
+    assert sweep(small_plan(tmp_path), tmp_path / "out").counts == {"done": 0, "missed": 0, "failed": 12}
+    assert {row["problem"] for row in rows(tmp_path / "out")} == {"the ledger refused the terms"}
+
+
+def test_a_run_folder_that_cannot_be_written_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here(monkeypatch)
+    monkeypatch.setattr("sim.experiments.sweep_worker.record", refuse)
+    with pytest.raises(RunFailedError, match="6 of 6 shards could not be run"):
+        sweep(small_plan(tmp_path, TEXT.replace("replications = 2", "replications = 2\nrecord_runs = true")), tmp_path / "out")
+
+
 def test_no_memory_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here(monkeypatch)
 
@@ -214,6 +254,8 @@ def test_an_optional_output_may_be_lacking(tmp_path: Path, monkeypatch: pytest.M
         ("demand.scale", "demand.sclae", "unknown key"),
         ('base = "braess"', 'base = "brass"', "there is no scenario 'brass'"),
         ("vehicles_per_traveller = 0.1", "vehicles_per_traveller = 0", "settings"),
+        ("traffic.days", "network.kind.x", r"plan\.toml, factor network\.kind\.x = 1: kind is no section"),
+        ("[settings.demand]", f"[settings]\nseed = {2**63 - 1}\n[settings.demand]", "replications = 2: seed"),
         ('outputs = ["price_of_anarchy",', 'outputs = ["seed",', "'seed' is there already"),
     ],
 )
@@ -266,6 +308,8 @@ def test_results_are_asked_by_queries(undisturbed: Path, tmp_path: Path) -> None
         binned = results.binned("price_of_anarchy", "demand.scale", 3)
         assert sum(point.runs for point in binned) == 12
         assert sobol_indices(results, "price_of_anarchy") is None
+    with pytest.raises(InputError, match="cannot answer"), open_results(undisturbed) as results:
+        results.sql("SELECT no_such_column FROM runs")
     assert export_runs(undisturbed, tmp_path / "all.csv") == 12
     lines = (tmp_path / "all.csv").read_text().splitlines()
     assert lines[0].startswith("run,point,replication,seed,demand.scale,traffic.days,status,problem,price_of_anarchy")
@@ -316,6 +360,19 @@ def test_a_worker_without_the_files_gets_copies(tmp_path: Path) -> None:
     outside = replace(elsewhere, digest="outside", files={"../net.tntp": b""})
     with pytest.raises(InputError, match="is not on this worker"):
         run_shard(outside, 0, plan.rows(0))
+
+
+def test_files_beside_a_bundled_city_belong_to_the_plan(tmp_path: Path) -> None:
+    network = '[network]\nsource = "bundled"\ncity = "coquimbo"\n'
+    (tmp_path / "mine.toml").write_text(
+        f'name = "mine"\n{network}[demand]\nsource = "gravity"\ntrips_per_h = 1000\n[demand.counts]\nfile = "counts.csv"\n'
+    )
+    text = 'name = "x"\nbase = "mine.toml"\n[[factor]]\nkey = "demand.scale"\nvalues = [0.5, 1.0]\n'
+    (tmp_path / "counts.csv").write_text("link_id,count_vph\n1,8\n")
+    before = small_plan(tmp_path, text).content()
+    assert set(before["inputs"]) == {"counts.csv"}
+    (tmp_path / "counts.csv").write_text("link_id,count_vph\n1,9\n")
+    assert small_plan(tmp_path, text).content()["sha256"] != before["sha256"]
 
 
 def test_workers_of_another_program_are_refused() -> None:

@@ -1,16 +1,14 @@
-"""The minima under slot prices against a plain recursion, the shrunk graph against all of it, and marginal costs by hand."""
+"""The minima under slot prices against a plain recursion, and marginal costs by hand."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.queue_cases import PLENTY, finder_of, queues_of, small_cases
 
 from sim.traffic.behaviour import one_shot
 from sim.traffic.bound import BoundRules, Pricing, Slots, lower_bound
-from sim.traffic.core_graph import core_graph
 from sim.traffic.driven_day import drive
 from sim.traffic.optimum import marginal_cost_tolls
 from sim.traffic.queue_network import QueueNetwork
@@ -63,19 +61,6 @@ def test_minima_are_those_of_the_plain_recursion(drawn: Case, seed: int, n_price
     # A cell early may save a slot; a second early saves at least as much.
     assert earlier_s - len(departure_s) - 1e-6 <= fine_s + paid_s <= exact_s + 1e-6
     assert usage.sum() <= len(departure_s) * network.n_links
-
-
-@given(small_cases(), st.integers(min_value=0, max_value=5))
-@settings(max_examples=25, deadline=None, derandomize=True)
-def test_the_shrunk_graph_keeps_all_distances(drawn: Case, chosen: int) -> None:
-    network, finder, _ = drawn
-    queue_idx = np.array([chosen % network.n_links], dtype=np.int32)
-    core = core_graph(finder.graph, finder.ends, queue_idx)
-    assert core.n_nodes <= network.n_nodes
-    time_ms = core.free_ms(core.arrive_idx[finder.targets])
-    mine_s = time_ms[finder.row, core.depart_idx[finder.ends.origin_idx]] / 1000.0
-    assert mine_s == pytest.approx(finder.free_time_s, abs=0.001 * network.n_links)
-    assert (mine_s <= finder.free_time_s).all()
 
 
 def test_prices_of_one_bottleneck_prove_its_queue() -> None:
