@@ -168,7 +168,6 @@ def test_broken_tntp_files(
         (("init", "new", "--file", "a.osm", "--place", "Delft"), ("--file", "--place", "one of the two")),
         (("init", "small"), ("small.toml", "exists already")),
         (("init", "a/b"), ("'a/b'", "letters, digits")),
-        (("dashboard", "nowhere"), ("'nowhere'", "braess")),
     ],
     ids=lambda value: " ".join(value)[:60] if value and value[0] in {"run", "assign", "init", "report", "verify"} else None,
 )
@@ -179,6 +178,19 @@ def test_bad_words(folder: Path, arguments: tuple[str, ...], fragments: tuple[st
     before = entries(folder)
     assert_refused(call(*arguments), *fragments)
     assert entries(folder) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("nowhere",), ("'nowhere'", "braess")),
+        (("grid", "--with", "nowhere"), ("grid", "run folder")),
+        (("--with", "nowhere"), ("--with",)),
+    ],
+)
+def test_bad_words_of_the_dashboard(folder: Path, arguments: tuple[str, ...], fragments: tuple[str, ...]) -> None:
+    # The page is a process of its own, whose words no redirection in this one catches.
+    assert_refused(spawn("dashboard", *arguments, "--no-open", folder=folder), *fragments)
 
 
 @pytest.mark.parametrize(
