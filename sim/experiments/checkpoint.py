@@ -282,10 +282,13 @@ class _Reader(pickle.Unpickler):
 
 def _begin(folder: Path, about: dict[str, Any]) -> None:
     try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        partial = folder / f".partial-{ABOUT}"
+        if folder.exists() and (not folder.is_dir() or any(path != partial for path in folder.iterdir())):
             raise InputError("is there already", source=folder, allowed="a new folder, or --resume to go on with its checkpoints")
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / ABOUT).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        # A kill in the middle leaves a folder that counts as new.
+        partial.write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        partial.replace(folder / ABOUT)
     except OSError as error:
         raise RunFailedError(f"cannot write {folder}: {error.strerror or error}") from error
 

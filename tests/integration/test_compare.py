@@ -233,6 +233,24 @@ def test_damaged_checkpoints_are_computed_anew_and_others_refused(pair: tuple[Pa
     assert (tmp_path / "run" / "trips.parquet").read_bytes() == (pair[1] / "trips.parquet").read_bytes()
 
 
+def test_a_kill_while_checkpoints_begin_leaves_a_folder_that_counts_as_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, folder = find_scenario("braess")
+    with monkeypatch.context() as patch:
+
+        def die(path: Path, target: Path) -> Path:
+            raise Died
+
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(Died):
+            checkpointed(spec, folder, new=tmp_path / "kept", there=None)
+    assert list((tmp_path / "kept").iterdir())
+    checkpointed(spec, folder, new=tmp_path / "kept", there=None)
+    checkpointed(spec, folder, new=None, there=tmp_path / "kept")
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["checkpoint.json"]
+
+
 def test_a_checkpoint_with_foreign_classes_is_not_read(tmp_path: Path) -> None:
     import hashlib
     import pickle
