@@ -41,7 +41,7 @@ class CityMap(anywidget.AnyWidget):
     head
         Titles, scale and routes of the picture.
     drawn_number
-        Set by the browser: the frame it drew last.
+        Set by the browser: the frame that it drew last or is drawing.
     asked
         Set by the browser: the drawn link under the pointer, or NO_LINK.
     card

@@ -174,25 +174,28 @@ class CityMap {
 
   draw() {
     this.drawing = 0;
+    const number = this.model.get("frame_number"), isNew = this.model.get("drawn_number") !== number;
+    if (isNew) {
+      // Told before the drawing, so that the next frame is on its way meanwhile; there is never more than one behind.
+      this.model.set("drawn_number", number);
+      this.model.save_changes();
+    }
     const streets = this.streets;
     this.notice.textContent = streets && streets.nLinks === 0 ? "This network has no coordinates to draw." : "";
-    for (const [number, pane] of this.panes.entries()) {
+    for (const [place, pane] of this.panes.entries()) {
       const size = fitCanvas(pane.canvas);
       if (pane.box.hidden || !size.width) continue;
-      if (streets) this.drawPane(number, pane, size);
+      if (streets) this.drawPane(place, pane, size);
       else {
         pane.canvas.getContext("2d").clearRect(0, 0, size.width, size.height);
         pane.bar.hidden = true;
       }
     }
-    const number = this.model.get("frame_number");
-    if (this.model.get("drawn_number") !== number) {
+    if (isNew) {
       this.drawn += 1;
       this.el.dataset.drawn = String(this.drawn);
       this.el.dataset.links = String(streets ? streets.nLinks : 0);
       this.el.dataset.vehicles = String(this.vehicles.reduce((sum, words) => sum + words.length, 0));
-      this.model.set("drawn_number", number);
-      this.model.save_changes();
     }
   }
 
